@@ -28,6 +28,7 @@ add_library(vaccel_flags INTERFACE)
 target_include_directories(vaccel_flags INTERFACE
   "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include" "${PROJECT_BINARY_DIR}/generated")
 target_compile_options(vaccel_flags INTERFACE -Wall -Wextra -Wconversion -Wshadow -Werror
+                       -Wno-missing-field-initializers
                        -ffunction-sections -fdata-sections)
 target_link_options(vaccel_flags INTERFACE -Wl,--gc-sections -Wl,-z,relro,-z,now)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
@@ -94,22 +95,22 @@ function(vaccel_add_test name labels)
                        ENVIRONMENT "${VACCEL_TEST_ENVIRONMENT}")
 endfunction()
 
-# vaccel_add_fuzzer(NAME source CORPUS folder LIBS targets...): a libFuzzer target, run for VACCEL_FUZZ_SECONDS by ctest
-# on a copy of its seed corpus.
-set(VACCEL_FUZZ_SECONDS 15 CACHE STRING "How long ctest runs each fuzz target")
+# vaccel_add_fuzzer(NAME source SEEDS folder LIBS targets...): a libFuzzer target, run for VACCEL_FUZZ_SECONDS by ctest,
+# from a folder of seeds; what it finds interesting is kept in the build tree for the next run.
+set(VACCEL_FUZZ_SECONDS 5 CACHE STRING "How long ctest runs each fuzz target")
 function(vaccel_add_fuzzer name)
   if(NOT VACCEL_BUILD_FUZZ)
     return()
   endif()
-  cmake_parse_arguments(FUZZ "" "CORPUS" "LIBS" ${ARGN})
+  cmake_parse_arguments(FUZZ "" "SEEDS" "LIBS" ${ARGN})
   add_executable(${name} ${FUZZ_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE ${FUZZ_LIBS} vaccel_flags)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/fuzz")
-  set(found "${PROJECT_BINARY_DIR}/fuzz/${name}.found")
+  set(found "${PROJECT_BINARY_DIR}/fuzz/found/${name}")
   file(MAKE_DIRECTORY "${found}")
   add_test(NAME ${name} COMMAND ${name} -max_total_time=${VACCEL_FUZZ_SECONDS} -timeout=10 -rss_limit_mb=2048
-           -print_final_stats=1 "${found}" "${CMAKE_CURRENT_SOURCE_DIR}/${FUZZ_CORPUS}")
+           -print_final_stats=1 "-artifact_prefix=${PROJECT_BINARY_DIR}/fuzz/${name}-" "${found}" "${FUZZ_SEEDS}")
   set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 600 ENVIRONMENT "${VACCEL_TEST_ENVIRONMENT}")
 endfunction()
 

@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vAccel, for the authors of backends. A backend is a shared library that binds one framework: it opens models
- * and runs them on tensors, or implements operators that need no model. It sees this header and types.h, and
- * nothing else of vAccel.
+ * vAccel, for the authors of backends. A backend is a shared library that binds one framework: it opens
+ * models and runs them on tensors, or implements operators that need no model. It sees this header and
+ * types.h, and nothing else of vAccel.
  *
- * It exports one symbol, vaccel_backend_entry(), which returns a table of functions. The runtime looks at size and
- * abi_version before anything else in the table, and loads the library with RTLD_NOW | RTLD_LOCAL.
+ * It exports one symbol, vaccel_backend_entry(), which returns a table of functions. The runtime looks at
+ * size and abi_version before anything else in the table, and loads the library with RTLD_NOW | RTLD_LOCAL.
  *
  * Rules
- *   - Functions return a vaccel_status and, when it is not VACCEL_OK, say why through the `fail` function that they
- *     are given: one sentence, with the values seen and what would be right.
- *   - Nothing is thrown or long-jumped across this interface. Nothing is printed: see vaccel_backend_host.log.
- *   - `run` may be called from many threads at once, on the same model too. All else about one instance is called
- *     by one thread at a time.
- *   - The inputs of a run lie where they lie, possibly in memory shared with another process: read them, never write
- *     them. Results are written straight to the memory that output() hands out, which may be shared as well: never
- *     read back from it what a decision depends on.
- *   - Model files come from a catalogue that the host's operator trusts, or from a tenant: the worker that loads them
- *     is jailed, but a backend still refuses what it can see is wrong.
+ *   - Functions return a vaccel_status and, when it is not VACCEL_OK, say why through the `fail` function
+ * that they are given: one sentence, with the values seen and what would be right.
+ *   - Nothing is thrown or long-jumped across this interface. Nothing is printed: see
+ * vaccel_backend_host.log.
+ *   - `run` may be called from many threads at once, on the same model too. All else about one instance is
+ * called by one thread at a time.
+ *   - The inputs of a run lie where they lie, possibly in memory shared with another process: read them,
+ * never write them. Results are written straight to the memory that output() hands out, which may be shared
+ * as well: never read back from it what a decision depends on.
+ *   - Model files come from a catalogue that the host's operator trusts, or from a tenant: the worker that
+ * loads them is jailed, but a backend still refuses what it can see is wrong.
  */
 #ifndef VACCEL_BACKEND_H
 #define VACCEL_BACKEND_H
@@ -43,7 +44,8 @@ typedef struct vaccel_backend_error {
   vaccel_status (*fail)(void* context, vaccel_status status, const char* sentence);
 } vaccel_backend_error;
 
-/** One option from the host's configuration: the TOML key (nested ones joined by dots) and its value as text. */
+/** One option from the host's configuration: the TOML key (nested ones joined by dots) and its value as text.
+ */
 typedef struct vaccel_backend_option {
   const char* key;   /**< "threads", "providers.0.name" */
   const char* value; /**< "4", "CUDAExecutionProvider", "true" */
@@ -72,7 +74,8 @@ typedef struct vaccel_backend_model_source {
 typedef struct vaccel_backend_run vaccel_backend_run;
 struct vaccel_backend_run {
   size_t size;
-  /** Dense, row-major, checked: data holds what dtype and shape need. For a model: in the order of its description. */
+  /** Dense, row-major, checked: data holds what dtype and shape need. For a model: in the order of its
+   * description. */
   const vaccel_tensor* inputs;
   size_t input_count;
   const vaccel_attribute* attributes; /**< Sorted by name; no name twice. */
@@ -82,20 +85,20 @@ struct vaccel_backend_run {
 
   void* context; /**< For the functions below. */
   /**
-   * Asks for the memory of result `index`. Call it once for each output, in any order; an output that nobody called it
-   * for is empty.
+   * Asks for the memory of result `index`. Call it once for each output, in any order; an output that nobody
+   * called it for is empty.
    * @param bytes  dense size of dtype and shape; for VACCEL_STRING the size of offsets and characters.
-   * @return memory aligned to 64 bytes, of unspecified content; NULL: the limit for results is reached (fail() has been
-   *   called; return VACCEL_RESOURCE_EXHAUSTED).
+   * @return memory aligned to 64 bytes, of unspecified content; NULL: the limit for results is reached
+   * (fail() has been called; return VACCEL_RESOURCE_EXHAUSTED).
    */
   void* (*output)(void* context, size_t index, const char* name, vaccel_dtype dtype, int32_t rank,
                   const int64_t* shape, size_t bytes);
   /** 1 once the caller has cancelled or the deadline has passed. Cheap; a long run asks now and then. */
   int (*cancelled)(void* context);
   /**
-   * Registers what ends this run early when it is cancelled or its deadline passes: interrupt(argument) is called at
-   * most once, from another thread, not after the matching call with NULL has returned. A backend that sets it must
-   * clear it before run returns.
+   * Registers what ends this run early when it is cancelled or its deadline passes: interrupt(argument) is
+   * called at most once, from another thread, not after the matching call with NULL has returned. A backend
+   * that sets it must clear it before run returns.
    */
   void (*on_cancel)(void* context, void (*interrupt)(void* argument), void* argument);
 };
@@ -116,22 +119,23 @@ typedef struct vaccel_backend {
   const char* description; /**< One line. */
 
   /**
-   * Makes the one instance of this process. Fails with UNAVAILABLE when it cannot run here (a library or device is
-   * missing): the sentence is shown as the reason, and the others go on. An option it does not know is
-   * INVALID_ARGUMENT, with the option's `where`.
+   * Makes the one instance of this process. Fails with UNAVAILABLE when it cannot run here (a library or
+   * device is missing): the sentence is shown as the reason, and the others go on. An option it does not know
+   * is INVALID_ARGUMENT, with the option's `where`.
    */
   vaccel_status (*create)(const vaccel_backend_host* host, const vaccel_backend_option* options,
                           size_t option_count, const vaccel_backend_error* error,
                           vaccel_backend_instance** instance);
   void (*destroy)(vaccel_backend_instance* instance);
 
-  /** The framework's version and the devices it uses, for people: "1.28.2", "CPU". They live as long as the instance. */
+  /** The framework's version and the devices it uses, for people: "1.28.2", "CPU". They live as long as the
+   * instance. */
   const char* (*version)(vaccel_backend_instance* instance);
   const char* (*devices)(vaccel_backend_instance* instance);
 
   /**
-   * How promising this backend is for models of a format, 0 (cannot) .. 100; where a model leaves the choice open, the
-   * highest score wins.
+   * How promising this backend is for models of a format, 0 (cannot) .. 100; where a model leaves the choice
+   * open, the highest score wins.
    */
   int32_t (*score)(vaccel_backend_instance* instance, const char* format);
 
@@ -142,7 +146,8 @@ typedef struct vaccel_backend {
   /** Inputs and outputs, in the order that run uses. The infos live as long as the model. */
   void (*model_describe)(vaccel_backend_model* model, const vaccel_tensor_info** inputs, size_t* input_count,
                          const vaccel_tensor_info** outputs, size_t* output_count);
-  /** Runs a model. The runtime has checked the inputs' names, types, ranks and fixed dimensions against the description. */
+  /** Runs a model. The runtime has checked the inputs' names, types, ranks and fixed dimensions against the
+   * description. */
   vaccel_status (*model_run)(vaccel_backend_model* model, vaccel_backend_run* run);
 
   const vaccel_backend_operator* operators;

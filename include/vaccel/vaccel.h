@@ -15,10 +15,10 @@
  * Rules that hold for every function here
  *   - It returns a vaccel_status. On failure every output is untouched, and vaccel_error_message() has the
  *     sentence: what was wrong, with the values seen, and what would be right.
- *   - It may be called from any thread, on the same session too; calls of one session run at the same time and
- *     complete in any order. (A vaccel_request belongs to one thread at a time.)
- *   - It never prints, exits, aborts, throws or installs signal handlers, and starts no thread (vaccel_submit_*
- *     on a "local:" session does: the work has to be done somewhere).
+ *   - It may be called from any thread, on the same session too; calls of one session run at the same time
+ * and complete in any order. (A vaccel_request belongs to one thread at a time.)
+ *   - It never prints, exits, aborts, throws or installs signal handlers, and starts no thread
+ * (vaccel_submit_* on a "local:" session does: the work has to be done somewhere).
  *   - Strings are UTF-8 and NUL-terminated. Inputs are only read, and only until the function returns, if its
  *     text does not say otherwise.
  *   - What a function hands out as `vaccel_xyz**` belongs to the caller, who frees it with vaccel_xyz_free().
@@ -50,11 +50,11 @@ extern "C" {
 
 /** A sized struct with every other field zero: `vaccel_call_options o = VACCEL_INIT(vaccel_call_options);` */
 #ifdef __cplusplus
-#define VACCEL_INIT(type)        \
-  [] {                           \
-    type vaccel_init_value{};    \
+#define VACCEL_INIT(type)                  \
+  [] {                                     \
+    type vaccel_init_value{};              \
     vaccel_init_value.size = sizeof(type); \
-    return vaccel_init_value;    \
+    return vaccel_init_value;              \
   }()
 #else
 #define VACCEL_INIT(type) ((type){.size = sizeof(type)})
@@ -66,7 +66,8 @@ typedef struct vaccel_session vaccel_session;
 /** A call under way. Made by vaccel_submit_*(). */
 typedef struct vaccel_request vaccel_request;
 
-/* ---- The library itself ------------------------------------------------------------------------------------ */
+/* ---- The library itself
+ * ------------------------------------------------------------------------------------ */
 
 /** The version of the library that runs, "0.1.0". Static. */
 VACCEL_API const char* vaccel_version(void);
@@ -75,8 +76,8 @@ VACCEL_API const char* vaccel_version(void);
 VACCEL_API const char* vaccel_status_name(vaccel_status status);
 
 /**
- * The sentence for the last failure in the calling thread; "" when there was none. Valid until the thread's next
- * call into this library.
+ * The sentence for the last failure in the calling thread; "" when there was none. Valid until the thread's
+ * next call into this library.
  */
 VACCEL_API const char* vaccel_error_message(void);
 
@@ -86,15 +87,18 @@ VACCEL_API const char* vaccel_error_message(void);
  */
 VACCEL_API int64_t vaccel_deadline_after_us(uint64_t timeout_us);
 
-/* ---- Sessions ---------------------------------------------------------------------------------------------- */
+/* ---- Sessions
+ * ---------------------------------------------------------------------------------------------- */
 
 /** How to open a session. */
 typedef struct vaccel_open_options {
   size_t size;
-  /** Longest wait for a connection and its greeting, in milliseconds; 0: 3000. Also used when reconnecting. */
+  /** Longest wait for a connection and its greeting, in milliseconds; 0: 3000. Also used when reconnecting.
+   */
   uint32_t connect_timeout_ms;
   uint32_t reserved;
-  /** Who this is, for the agent's logs only ("thumbnailer/1.4"); NULL: the process's name. It decides nothing. */
+  /** Who this is, for the agent's logs only ("thumbnailer/1.4"); NULL: the process's name. It decides
+   * nothing. */
   const char* client_name;
 } vaccel_open_options;
 
@@ -105,32 +109,34 @@ typedef struct vaccel_open_options {
  *   "unix:/path"          its unix socket
  *   "vsock:CID:PORT"      from a VM; CID 2 is the host
  *   "tcp:HOST:PORT"       an address literal ("127.0.0.1", "[::1]") or "localhost"
- *   "local:"              no agent: the runtime is loaded into this process (libvaccel-runtime.so), configured by
- *                         /etc/vaccel/vaccel.toml; "local:/path.toml" names another file
- *   NULL: finds it: $VACCEL_ENDPOINT if set, else the agent's default unix socket (/run/vaccel/agent.sock) if it
- *   exists, else vsock:2:4411 where this is a VM with vsock, else "local:".
+ *   "local:"              no agent: the runtime is loaded into this process (libvaccel-runtime.so),
+ * configured by /etc/vaccel/vaccel.toml; "local:/path.toml" names another file NULL: finds it:
+ * $VACCEL_ENDPOINT if set, else the agent's default unix socket (/run/vaccel/agent.sock) if it exists, else
+ * vsock:2:4411 where this is a VM with vsock, else "local:".
  * @param options   NULL: the defaults.
  * @param session   out: the session. vaccel_close() ends it.
  * @return VACCEL_OK; INVALID_ARGUMENT: endpoint not understood; UNAVAILABLE: no agent answers there;
  *   PERMISSION_DENIED: the socket is not for this user; DEADLINE_EXCEEDED: no greeting in time;
  *   PROTOCOL_ERROR: what answers is no agent, or none that shares a protocol version with this library.
  *
- * A session outlives its connection: when the agent was restarted, or the VM was restored from a snapshot, the
- * next call connects again. Calls in flight at that moment fail with UNAVAILABLE and are not run again.
+ * A session outlives its connection: when the agent was restarted, or the VM was restored from a snapshot,
+ * the next call connects again. Calls in flight at that moment fail with UNAVAILABLE and are not run again.
  */
-VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_open(const char* endpoint, const vaccel_open_options* options,
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_open(const char* endpoint,
+                                                      const vaccel_open_options* options,
                                                       vaccel_session** session);
 
 /**
- * Ends a session: its calls in flight are cancelled. No other thread may be using the session or its requests;
- * requests must have been freed before. Takes NULL.
+ * Ends a session: its calls in flight are cancelled. No other thread may be using the session or its
+ * requests; requests must have been freed before. Takes NULL.
  */
 VACCEL_API void vaccel_close(vaccel_session* session);
 
 /** The endpoint that the session talks to, in the form of vaccel_open(). Lives as long as the session. */
 VACCEL_API const char* vaccel_session_endpoint(const vaccel_session* session);
 
-/* ---- Calls ------------------------------------------------------------------------------------------------- */
+/* ---- Calls
+ * ------------------------------------------------------------------------------------------------- */
 
 /** vaccel_call_options.flags: measure the stages (vaccel_outputs.timings). */
 #define VACCEL_CALL_TIMINGS 1u
@@ -140,7 +146,8 @@ typedef struct vaccel_call_options {
   size_t size;
   /**
    * The call must be done by then, else it ends with DEADLINE_EXCEEDED and is cancelled at the other end:
-   * nanoseconds of CLOCK_MONOTONIC, see vaccel_deadline_after_us(). 0: none. One that has passed fails at once.
+   * nanoseconds of CLOCK_MONOTONIC, see vaccel_deadline_after_us(). 0: none. One that has passed fails at
+   * once.
    */
   int64_t deadline_ns;
   const char* backend; /**< Name of the backend to use; NULL: the best there is for the model or operator. */
@@ -149,9 +156,9 @@ typedef struct vaccel_call_options {
   void* user_data; /**< For vaccel_submit_*: handed back by vaccel_request_user_data(). */
   /**
    * Memory for results: the result of the same name (or, with name NULL, at the same position) is put at data
-   * instead of into memory of the library's, if bytes suffices; else the call fails with INVALID_ARGUMENT, which
-   * says how much it takes. dtype, rank and shape are ignored. For vaccel_submit_*, the array and the memory must
-   * live until the request has completed or been freed.
+   * instead of into memory of the library's, if bytes suffices; else the call fails with INVALID_ARGUMENT,
+   * which says how much it takes. dtype, rank and shape are ignored. For vaccel_submit_*, the array and the
+   * memory must live until the request has completed or been freed.
    */
   const vaccel_tensor* outputs;
   size_t output_count;
@@ -188,16 +195,16 @@ VACCEL_API void vaccel_classes_free(vaccel_classes* classes);
  * Says what a picture shows.
  *
  * @param model       Name of a classification model in the host's catalogue, see vaccel_models().
- * @param image       A whole PNG, JPEG or WebP file. It is decoded, resized and normalised on the host, as the
- *                    model's model.toml says. Transparent pixels are taken over black; of an animation, the first
- *                    frame; EXIF orientation is not applied.
+ * @param image       A whole PNG, JPEG or WebP file. It is decoded, resized and normalised on the host, as
+ * the model's model.toml says. Transparent pixels are taken over black; of an animation, the first frame;
+ * EXIF orientation is not applied.
  * @param image_size  Its size in bytes.
  * @param top         How many classes to return at most, >= 1.
  * @param options     NULL: the defaults.
  * @param classes     out.
- * @return VACCEL_OK; INVALID_ARGUMENT: not an image, or a broken one; RESOURCE_EXHAUSTED: more bytes or pixels than
- *   the host allows; NOT_FOUND: no such model; UNIMPLEMENTED: the model does not classify; DEADLINE_EXCEEDED;
- *   CANCELLED; UNAVAILABLE.
+ * @return VACCEL_OK; INVALID_ARGUMENT: not an image, or a broken one; RESOURCE_EXHAUSTED: more bytes or
+ * pixels than the host allows; NOT_FOUND: no such model; UNIMPLEMENTED: the model does not classify;
+ * DEADLINE_EXCEEDED; CANCELLED; UNAVAILABLE.
  */
 VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_classify(vaccel_session* session, const char* model,
                                                           const void* image, size_t image_size, uint32_t top,
@@ -208,13 +215,13 @@ VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_classify(vaccel_session* sessio
  * Runs a model on tensors.
  *
  * @param model    Name of a model in the host's catalogue; vaccel_model_describe() says what it takes.
- * @param inputs   input_count tensors, matched by name, or by position where the name is NULL. Strided ones are
- *                 packed by the library first.
+ * @param inputs   input_count tensors, matched by name, or by position where the name is NULL. Strided ones
+ * are packed by the library first.
  * @param options  NULL: the defaults.
  * @param outputs  out: all outputs of the model, in its order.
- * @return VACCEL_OK; INVALID_ARGUMENT: an input is missing, unknown, or of a type, rank, shape or size that the model
- *   does not take; NOT_FOUND; RESOURCE_EXHAUSTED; DEADLINE_EXCEEDED; CANCELLED; UNAVAILABLE; INTERNAL: the framework
- *   failed, its words are in the sentence.
+ * @return VACCEL_OK; INVALID_ARGUMENT: an input is missing, unknown, or of a type, rank, shape or size that
+ * the model does not take; NOT_FOUND; RESOURCE_EXHAUSTED; DEADLINE_EXCEEDED; CANCELLED; UNAVAILABLE;
+ * INTERNAL: the framework failed, its words are in the sentence.
  */
 VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_infer(vaccel_session* session, const char* model,
                                                        const vaccel_tensor* inputs, size_t input_count,
@@ -240,41 +247,44 @@ VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_call(vaccel_session* session, c
  * Asks the agent for a sign of life.
  * @param round_trip_ns  out: how long it took, in nanoseconds; may be NULL.
  */
-VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_ping(vaccel_session* session, const vaccel_call_options* options,
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_ping(vaccel_session* session,
+                                                      const vaccel_call_options* options,
                                                       uint64_t* round_trip_ns);
 
-/* ---- Calls that do not block ------------------------------------------------------------------------------- */
+/* ---- Calls that do not block
+ * ------------------------------------------------------------------------------- */
 
 /**
- * As vaccel_classify(), vaccel_infer() and vaccel_call(), but return as soon as the call has been sent. Inputs may be
- * reused when the function returns.
+ * As vaccel_classify(), vaccel_infer() and vaccel_call(), but return as soon as the call has been sent.
+ * Inputs may be reused when the function returns.
  * @param request  out: free it with vaccel_request_free().
  */
 VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_submit_classify(vaccel_session* session, const char* model,
                                                                  const void* image, size_t image_size,
-                                                                 uint32_t top, const vaccel_call_options* options,
+                                                                 uint32_t top,
+                                                                 const vaccel_call_options* options,
                                                                  vaccel_request** request);
 VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_submit_infer(vaccel_session* session, const char* model,
                                                               const vaccel_tensor* inputs, size_t input_count,
                                                               const vaccel_call_options* options,
                                                               vaccel_request** request);
-VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_submit_call(vaccel_session* session, const char* operator_name,
-                                                             const char* model, const vaccel_attribute* attributes,
-                                                             size_t attribute_count, const vaccel_tensor* inputs,
-                                                             size_t input_count, const vaccel_call_options* options,
-                                                             vaccel_request** request);
+VACCEL_API VACCEL_NODISCARD vaccel_status
+vaccel_submit_call(vaccel_session* session, const char* operator_name, const char* model,
+                   const vaccel_attribute* attributes, size_t attribute_count, const vaccel_tensor* inputs,
+                   size_t input_count, const vaccel_call_options* options, vaccel_request** request);
 
 /**
  * Waits until a request has completed.
- * @param deadline_ns  Of this wait, not of the call: nanoseconds of CLOCK_MONOTONIC; 0: for as long as it takes.
+ * @param deadline_ns  Of this wait, not of the call: nanoseconds of CLOCK_MONOTONIC; 0: for as long as it
+ * takes.
  * @return what became of the call; DEADLINE_EXCEEDED also when the wait's deadline passed, and then
  *   vaccel_request_done() says 0 and the call goes on.
  */
 VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_wait(vaccel_request* request, int64_t deadline_ns);
 
 /**
- * Takes in what has arrived, without blocking, and hands out one submitted request that has completed and was not
- * handed out before (by this function or by vaccel_wait()).
+ * Takes in what has arrived, without blocking, and hands out one submitted request that has completed and was
+ * not handed out before (by this function or by vaccel_wait()).
  * @param request  out: the completed request; NULL when there is none. Still the caller's to free.
  * @return VACCEL_OK, whatever became of the request; see vaccel_request_status().
  */
@@ -282,9 +292,9 @@ VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_poll(vaccel_session* session, v
 
 /**
  * A descriptor for poll(), epoll and their kin: readable when vaccel_poll() may have something to do. Call
- * vaccel_poll() until it hands out NULL before waiting on the descriptor again. It lives as long as the session, also
- * across reconnections; never read from it or close it. Deadlines of submitted calls are looked at by vaccel_poll() and
- * vaccel_wait(), so an event loop that uses them also needs a timer.
+ * vaccel_poll() until it hands out NULL before waiting on the descriptor again. It lives as long as the
+ * session, also across reconnections; never read from it or close it. Deadlines of submitted calls are looked
+ * at by vaccel_poll() and vaccel_wait(), so an event loop that uses them also needs a timer.
  * @return the descriptor; -1: none could be made, see vaccel_error_message().
  */
 VACCEL_API int vaccel_session_fd(vaccel_session* session);
@@ -292,28 +302,33 @@ VACCEL_API int vaccel_session_fd(vaccel_session* session);
 /** 1 when the request has completed, else 0. */
 VACCEL_API int vaccel_request_done(const vaccel_request* request);
 
-/** What became of a completed request (its sentence becomes vaccel_error_message()); UNAVAILABLE while it is not. */
+/** What became of a completed request (its sentence becomes vaccel_error_message()); UNAVAILABLE while it is
+ * not. */
 VACCEL_API vaccel_status vaccel_request_status(const vaccel_request* request);
 
 /** The user_data of its options. */
 VACCEL_API void* vaccel_request_user_data(const vaccel_request* request);
 
 /** Takes the outputs of a request that completed with VACCEL_OK; they are handed out once. */
-VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_request_outputs(vaccel_request* request, vaccel_outputs** outputs);
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_request_outputs(vaccel_request* request,
+                                                                 vaccel_outputs** outputs);
 
-/** Takes the classes of a request of vaccel_submit_classify() that completed with VACCEL_OK; handed out once. */
-VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_request_classes(vaccel_request* request, vaccel_classes** classes);
+/** Takes the classes of a request of vaccel_submit_classify() that completed with VACCEL_OK; handed out once.
+ */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_request_classes(vaccel_request* request,
+                                                                 vaccel_classes** classes);
 
 /**
- * Asks the other end to give up a call. It completes as CANCELLED, or as if it had not been cancelled when it was
- * quicker.
+ * Asks the other end to give up a call. It completes as CANCELLED, or as if it had not been cancelled when it
+ * was quicker.
  */
 VACCEL_API void vaccel_cancel(vaccel_request* request);
 
 /** Frees a request; one that has not completed is cancelled first and its result dropped. Takes NULL. */
 VACCEL_API void vaccel_request_free(vaccel_request* request);
 
-/* ---- What there is ----------------------------------------------------------------------------------------- */
+/* ---- What there is
+ * ----------------------------------------------------------------------------------------- */
 
 /** A model of the catalogue. */
 typedef struct vaccel_model {
@@ -376,7 +391,8 @@ typedef struct vaccel_agent {
 VACCEL_API void vaccel_agent_free(vaccel_agent* agent);
 
 /** Describes the agent, its limits and its backends. */
-VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_agent_describe(vaccel_session* session, vaccel_agent** agent);
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_agent_describe(vaccel_session* session,
+                                                                vaccel_agent** agent);
 
 #ifdef __cplusplus
 } /* extern "C" */

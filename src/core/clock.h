@@ -15,7 +15,9 @@ inline int64_t now_ns() {
   return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
-inline bool has_passed(int64_t deadline_ns, int64_t now) { return deadline_ns != 0 && now >= deadline_ns; }
+inline bool has_passed(int64_t deadline_ns, int64_t now) {
+  return deadline_ns != 0 && now >= deadline_ns;
+}
 
 /// Measures from its construction on.
 class Stopwatch {

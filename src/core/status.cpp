@@ -58,22 +58,36 @@ std::string errno_text(int error_number) {
 
 const char* status_name(int code) {
   switch (code) {
-    case VACCEL_OK: return "OK";
-    case VACCEL_INVALID_ARGUMENT: return "INVALID_ARGUMENT";
-    case VACCEL_NOT_FOUND: return "NOT_FOUND";
-    case VACCEL_PERMISSION_DENIED: return "PERMISSION_DENIED";
-    case VACCEL_RESOURCE_EXHAUSTED: return "RESOURCE_EXHAUSTED";
-    case VACCEL_DEADLINE_EXCEEDED: return "DEADLINE_EXCEEDED";
-    case VACCEL_CANCELLED: return "CANCELLED";
-    case VACCEL_UNAVAILABLE: return "UNAVAILABLE";
-    case VACCEL_UNIMPLEMENTED: return "UNIMPLEMENTED";
-    case VACCEL_PROTOCOL_ERROR: return "PROTOCOL_ERROR";
-    case VACCEL_INTERNAL: return "INTERNAL";
-    default: return "UNKNOWN";
+    case VACCEL_OK:
+      return "OK";
+    case VACCEL_INVALID_ARGUMENT:
+      return "INVALID_ARGUMENT";
+    case VACCEL_NOT_FOUND:
+      return "NOT_FOUND";
+    case VACCEL_PERMISSION_DENIED:
+      return "PERMISSION_DENIED";
+    case VACCEL_RESOURCE_EXHAUSTED:
+      return "RESOURCE_EXHAUSTED";
+    case VACCEL_DEADLINE_EXCEEDED:
+      return "DEADLINE_EXCEEDED";
+    case VACCEL_CANCELLED:
+      return "CANCELLED";
+    case VACCEL_UNAVAILABLE:
+      return "UNAVAILABLE";
+    case VACCEL_UNIMPLEMENTED:
+      return "UNIMPLEMENTED";
+    case VACCEL_PROTOCOL_ERROR:
+      return "PROTOCOL_ERROR";
+    case VACCEL_INTERNAL:
+      return "INTERNAL";
+    default:
+      return "UNKNOWN";
   }
 }
 
-bool is_known_status(int code) { return code >= VACCEL_OK && code <= VACCEL_INTERNAL; }
+bool is_known_status(int code) {
+  return code >= VACCEL_OK && code <= VACCEL_INTERNAL;
+}
 
 std::string printable(std::string_view text, size_t limit) {
   const bool cut = text.size() > limit;

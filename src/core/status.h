@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Status and Result<T>: how every room reports failure. A failure carries a code (the public vaccel_status, so that
-// it crosses the ABI and the wire unchanged) and one sentence for people, with the values seen. Nothing here throws;
-// this room is compiled into the guest library, which is built without exceptions.
+// Status and Result<T>: how every room reports failure. A failure carries a code (the public vaccel_status,
+// so that it crosses the ABI and the wire unchanged) and one sentence for people, with the values seen.
+// Nothing here throws; this room is compiled into the guest library, which is built without exceptions.
 #pragma once
 
 #include <cstdarg>
@@ -17,8 +17,8 @@
 
 namespace vaccel {
 
-/// What became of something: VACCEL_OK without a sentence, or another code with one. An OK status allocates nothing
-/// and is one pointer wide, for it is returned on paths where tens of nanoseconds count.
+/// What became of something: VACCEL_OK without a sentence, or another code with one. An OK status allocates
+/// nothing and is one pointer wide, for it is returned on paths where tens of nanoseconds count.
 class [[nodiscard]] Status {
  public:
   Status() = default;
@@ -27,7 +27,8 @@ class [[nodiscard]] Status {
       : failure_(std::make_unique<Failure>(Failure{code, 0, std::move(sentence)})) {}
   Status(Status&&) noexcept = default;
   Status& operator=(Status&&) noexcept = default;
-  Status(const Status& other) : failure_(other.failure_ ? std::make_unique<Failure>(*other.failure_) : nullptr) {}
+  Status(const Status& other)
+      : failure_(other.failure_ ? std::make_unique<Failure>(*other.failure_) : nullptr) {}
   Status& operator=(const Status& other) {
     if (this != &other) failure_ = other.failure_ ? std::make_unique<Failure>(*other.failure_) : nullptr;
     return *this;
@@ -71,7 +72,8 @@ const char* status_name(int code);
 /// Whether `code` is one of the public codes, VACCEL_OK included: what came over a wire must be asked.
 bool is_known_status(int code);
 
-/// Untrusted text made fit for a sentence, a log or a terminal: control characters and bytes that are not ASCII become
+/// Untrusted text made fit for a sentence, a log or a terminal: control characters and bytes that are not
+/// ASCII become
 /// '?', and more than `limit` bytes are cut, with "..." at the end.
 std::string printable(std::string_view text, size_t limit = 80);
 

@@ -11,7 +11,9 @@ static_assert(std::endian::native == std::endian::little, "vAccel's targets are 
 
 constexpr uint64_t kMostElements = uint64_t{1} << 62;
 
-const char* name_of(const vaccel_tensor& tensor) { return tensor.name != nullptr ? tensor.name : "(unnamed)"; }
+const char* name_of(const vaccel_tensor& tensor) {
+  return tensor.name != nullptr ? tensor.name : "(unnamed)";
+}
 
 // The bytes from `data` to the end of the furthest element; strides are >= 0.
 Result<uint64_t> strided_bytes(const vaccel_tensor& tensor, size_t size) {
@@ -19,11 +21,13 @@ Result<uint64_t> strided_bytes(const vaccel_tensor& tensor, size_t size) {
   for (size_t axis = 0; axis < static_cast<size_t>(tensor.rank); ++axis) {
     const int64_t stride = tensor.strides[axis];
     if (stride < 0) {
-      return fail(VACCEL_INVALID_ARGUMENT, "tensor '%s' has stride %lld at dimension %zu; strides must be >= 0",
-                  name_of(tensor), static_cast<long long>(stride), axis);
+      return fail(VACCEL_INVALID_ARGUMENT,
+                  "tensor '%s' has stride %lld at dimension %zu; strides must be >= 0", name_of(tensor),
+                  static_cast<long long>(stride), axis);
     }
     uint64_t reach = 0;
-    if (__builtin_mul_overflow(static_cast<uint64_t>(tensor.shape[axis] - 1), static_cast<uint64_t>(stride), &reach) ||
+    if (__builtin_mul_overflow(static_cast<uint64_t>(tensor.shape[axis] - 1), static_cast<uint64_t>(stride),
+                               &reach) ||
         __builtin_add_overflow(last, reach, &last) || last > kMostElements) {
       return fail(VACCEL_INVALID_ARGUMENT, "tensor '%s': its strides reach beyond the address space",
                   name_of(tensor));
@@ -31,7 +35,8 @@ Result<uint64_t> strided_bytes(const vaccel_tensor& tensor, size_t size) {
   }
   uint64_t bytes = 0;
   if (__builtin_mul_overflow(last + 1, static_cast<uint64_t>(size), &bytes)) {
-    return fail(VACCEL_INVALID_ARGUMENT, "tensor '%s': its strides reach beyond the address space", name_of(tensor));
+    return fail(VACCEL_INVALID_ARGUMENT, "tensor '%s': its strides reach beyond the address space",
+                name_of(tensor));
   }
   return bytes;
 }
@@ -62,22 +67,29 @@ size_t element_size(int dtype) {
   switch (dtype) {
     case VACCEL_INT8:
     case VACCEL_UINT8:
-    case VACCEL_BOOL: return 1;
+    case VACCEL_BOOL:
+      return 1;
     case VACCEL_FLOAT16:
     case VACCEL_BFLOAT16:
     case VACCEL_INT16:
-    case VACCEL_UINT16: return 2;
+    case VACCEL_UINT16:
+      return 2;
     case VACCEL_FLOAT32:
     case VACCEL_INT32:
-    case VACCEL_UINT32: return 4;
+    case VACCEL_UINT32:
+      return 4;
     case VACCEL_FLOAT64:
     case VACCEL_INT64:
-    case VACCEL_UINT64: return 8;
-    default: return 0;
+    case VACCEL_UINT64:
+      return 8;
+    default:
+      return 0;
   }
 }
 
-bool is_known_dtype(int dtype) { return dtype >= VACCEL_FLOAT32 && dtype <= VACCEL_STRING; }
+bool is_known_dtype(int dtype) {
+  return dtype >= VACCEL_FLOAT32 && dtype <= VACCEL_STRING;
+}
 
 const char* dtype_name(int dtype) {
   static constexpr const char* kNames[] = {"unknown", "float32", "float64", "float16", "bfloat16",
@@ -120,14 +132,15 @@ Result<uint64_t> element_count(std::span<const int64_t> shape) {
 Result<uint64_t> dense_bytes(int dtype, std::span<const int64_t> shape) {
   const size_t size = element_size(dtype);
   if (size == 0) {
-    return fail(VACCEL_INVALID_ARGUMENT, "elements of type %s (%d) have no fixed size", dtype_name(dtype), dtype);
+    return fail(VACCEL_INVALID_ARGUMENT, "elements of type %s (%d) have no fixed size", dtype_name(dtype),
+                dtype);
   }
   const auto count = element_count(shape);
   if (!count) return Unexpected{count.error()};
   uint64_t bytes = 0;
   if (__builtin_mul_overflow(*count, static_cast<uint64_t>(size), &bytes) || bytes > kMostElements) {
-    return fail(VACCEL_INVALID_ARGUMENT, "shape %s of %s takes more than 2^62 bytes", shape_text(shape).c_str(),
-                dtype_name(dtype));
+    return fail(VACCEL_INVALID_ARGUMENT, "shape %s of %s takes more than 2^62 bytes",
+                shape_text(shape).c_str(), dtype_name(dtype));
   }
   return bytes;
 }
@@ -169,10 +182,12 @@ Status check_view(const vaccel_tensor& tensor) {
                    tensor.rank, VACCEL_MAX_RANK);
   }
   if (tensor.rank > 0 && tensor.shape == nullptr) {
-    return failure(VACCEL_INVALID_ARGUMENT, "tensor '%s' has rank %d and no shape", name_of(tensor), tensor.rank);
+    return failure(VACCEL_INVALID_ARGUMENT, "tensor '%s' has rank %d and no shape", name_of(tensor),
+                   tensor.rank);
   }
   if (tensor.reserved[0] != 0 || tensor.reserved[1] != 0) {
-    return failure(VACCEL_INVALID_ARGUMENT, "tensor '%s' has reserved fields that are not zero", name_of(tensor));
+    return failure(VACCEL_INVALID_ARGUMENT, "tensor '%s' has reserved fields that are not zero",
+                   name_of(tensor));
   }
   if (tensor.data == nullptr && tensor.bytes > 0) {
     return failure(VACCEL_INVALID_ARGUMENT, "tensor '%s' has %zu bytes and no data", name_of(tensor),
@@ -182,7 +197,8 @@ Status check_view(const vaccel_tensor& tensor) {
   if (!count) return count.error().within(std::string("tensor '") + name_of(tensor) + "'");
   if (tensor.dtype == VACCEL_STRING) {
     if (!is_dense(tensor)) {
-      return failure(VACCEL_INVALID_ARGUMENT, "tensor '%s': string tensors cannot be strided", name_of(tensor));
+      return failure(VACCEL_INVALID_ARGUMENT, "tensor '%s': string tensors cannot be strided",
+                     name_of(tensor));
     }
     return check_strings({static_cast<const std::byte*>(tensor.data), tensor.bytes}, *count);
   }
@@ -191,8 +207,8 @@ Status check_view(const vaccel_tensor& tensor) {
                                        : strided_bytes(tensor, element_size(tensor.dtype));
   if (!needed) return needed.error();
   if (*needed > tensor.bytes) {
-    return failure(VACCEL_INVALID_ARGUMENT, "tensor '%s', %s %s, needs %llu bytes and has %zu", name_of(tensor),
-                   dtype_name(tensor.dtype), shape_text(shape_of(tensor)).c_str(),
+    return failure(VACCEL_INVALID_ARGUMENT, "tensor '%s', %s %s, needs %llu bytes and has %zu",
+                   name_of(tensor), dtype_name(tensor.dtype), shape_text(shape_of(tensor)).c_str(),
                    static_cast<unsigned long long>(*needed), tensor.bytes);
   }
   return {};

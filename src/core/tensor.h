@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Arithmetic on tensors' types and shapes, with every overflow checked: shapes come from guests, from model files and
-// from callers, and a product that wraps around is how small buffers come to be read as large ones.
+// Arithmetic on tensors' types and shapes, with every overflow checked: shapes come from guests, from model
+// files and from callers, and a product that wraps around is how small buffers come to be read as large ones.
 #pragma once
 
 #include <cstddef>
@@ -26,16 +26,16 @@ const char* dtype_name(int dtype);
 /// "[1, 3, 224, 224]"; -1 (any size) as "?".
 std::string shape_text(std::span<const int64_t> shape);
 
-/// Number of elements of a shape; INVALID_ARGUMENT: a rank above VACCEL_MAX_RANK, a negative dimension, or a product
-/// beyond 2^62.
+/// Number of elements of a shape; INVALID_ARGUMENT: a rank above VACCEL_MAX_RANK, a negative dimension, or a
+/// product beyond 2^62.
 Result<uint64_t> element_count(std::span<const int64_t> shape);
 
-/// Bytes of a dense tensor of fixed-size elements; INVALID_ARGUMENT as element_count(), for an unknown dtype and for
-/// VACCEL_STRING.
+/// Bytes of a dense tensor of fixed-size elements; INVALID_ARGUMENT as element_count(), for an unknown dtype
+/// and for VACCEL_STRING.
 Result<uint64_t> dense_bytes(int dtype, std::span<const int64_t> shape);
 
-/// Checks the offsets of a VACCEL_STRING tensor with `count` elements: within `data`, ascending, each string ended by a
-/// NUL. `data` must be private memory: checked once, used later.
+/// Checks the offsets of a VACCEL_STRING tensor with `count` elements: within `data`, ascending, each string
+/// ended by a NUL. `data` must be private memory: checked once, used later.
 Status check_strings(std::span<const std::byte> data, uint64_t count);
 
 /// The dimensions of a tensor view. Its rank must have been checked.
@@ -43,14 +43,16 @@ inline std::span<const int64_t> shape_of(const vaccel_tensor& tensor) {
   return {tensor.shape, static_cast<size_t>(tensor.rank)};
 }
 
-/// Checks a view from a caller: known dtype, rank and shape in range, data present, `bytes` enough (for a dense tensor;
-/// for a strided one the bytes up to its last element), reserved fields zero. INVALID_ARGUMENT names the tensor.
+/// Checks a view from a caller: known dtype, rank and shape in range, data present, `bytes` enough (for a
+/// dense tensor; for a strided one the bytes up to its last element), reserved fields zero. INVALID_ARGUMENT
+/// names the tensor.
 Status check_view(const vaccel_tensor& tensor);
 
 /// Whether strides (if any) describe the dense row-major layout.
 bool is_dense(const vaccel_tensor& tensor);
 
-/// Copies a checked, possibly strided view to `destination`, dense and row-major. `destination` must hold dense_bytes().
+/// Copies a checked, possibly strided view to `destination`, dense and row-major. `destination` must hold
+/// dense_bytes().
 void pack(const vaccel_tensor& tensor, std::byte* destination);
 
 }  // namespace vaccel

@@ -69,7 +69,8 @@ TEST(CheckView, StridedViewsMayNotReachBeyondTheirBytes) {
   std::array<float, 12> data{};
   const std::vector<int64_t> shape = {3, 2};
   const std::array<int64_t, 2> strides = {4, 1};
-  vaccel_tensor tensor = view(VACCEL_FLOAT32, shape, data.data(), 40);  // last element ends at (2*4 + 1 + 1) * 4 = 40
+  vaccel_tensor tensor =
+      view(VACCEL_FLOAT32, shape, data.data(), 40);  // last element ends at (2*4 + 1 + 1) * 4 = 40
   tensor.strides = strides.data();
   EXPECT_TRUE(check_view(tensor).ok());
   tensor.bytes = 39;
@@ -101,7 +102,8 @@ std::vector<std::byte> strings(const std::vector<std::string>& texts) {
     const auto offset = static_cast<uint32_t>(data.size());
     std::memcpy(data.data() + index * 4, &offset, 4);
     if (index == texts.size()) break;
-    for (const char character : texts[index]) data.push_back(std::byte(character));
+    for (const char character : texts[index])
+      data.push_back(std::byte(character));
     data.push_back(std::byte{0});
   }
   return data;

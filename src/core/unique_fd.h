@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A file descriptor that is closed when its owner goes, and a mapping that is unmapped. Nothing that reads, writes
-// or opens belongs here.
+// A file descriptor that is closed when its owner goes, and a mapping that is unmapped. Nothing that reads,
+// writes or opens belongs here.
 #pragma once
 
 #include <sys/mman.h>

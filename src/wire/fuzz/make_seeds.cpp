@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Writes the seed corpus of the fuzz targets: for each decoder a folder with bodies that a real exchange
+// would have.
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "wire/messages.h"
+
+namespace {
+
+using namespace vaccel::wire;
+
+std::filesystem::path root;
+
+void write(const std::string& folder, const std::string& name, std::span<const std::byte> bytes) {
+  std::filesystem::create_directories(root / folder);
+  std::ofstream file(root / folder / name, std::ios::binary);
+  file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+}
+
+Tensor image_tensor(uint64_t bytes) {
+  Tensor tensor{.name = "image", .dtype = VACCEL_UINT8, .rank = 1};
+  tensor.shape[0] = static_cast<int64_t>(bytes);
+  tensor.bytes = bytes;
+  return tensor;
+}
+
+Call classify_call() {
+  Call call{.operator_name = "classify",
+            .model = 7,
+            .backend = "onnxruntime",
+            .timeout_us = 250'000,
+            .timings = true};
+  call.attributes = {{"top", int64_t{5}}, {"threshold", 0.25}, {"note", std::string("text")}};
+  call.inputs = {image_tensor(240'000)};
+  return call;
+}
+
+Call infer_call() {
+  Call call{.operator_name = "infer", .model = 1};
+  Tensor tensor{.name = "input", .dtype = VACCEL_FLOAT32, .rank = 4, .shape = {1, 3, 224, 224}};
+  tensor.bytes = 602'112;
+  Tensor strings{.name = "words", .dtype = VACCEL_STRING, .rank = 1, .shape = {2}};
+  strings.segment = Segment::kCalls;
+  strings.offset = 602'112;
+  strings.bytes = 64;
+  call.inputs = {tensor, strings};
+  return call;
+}
+
+Description models() {
+  ModelInfo model{.name = "mobilenet",
+                  .task = "classify",
+                  .description = "MobileNet",
+                  .version = "1",
+                  .license = "Apache-2.0",
+                  .backend = "onnxruntime",
+                  .problem = "",
+                  .inputs = {},
+                  .outputs = {}};
+  model.inputs = {{"input", VACCEL_FLOAT32, 4, {1, 3, 224, 224}}};
+  model.outputs = {{"scores", VACCEL_FLOAT32, 2, {-1, 1001}}, {"any", VACCEL_INT64, -1, {}}};
+  return {.server = "vacceld 0.1.0",
+          .worker_count = 1,
+          .model_count = 2,
+          .backends = {{"onnxruntime", "1.28.2", "CPU", ""}, {"torch", "", "", "libtorch.so: not found"}},
+          .models = {model},
+          .more = true};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: %s FOLDER\n", argv[0]);
+    return 2;
+  }
+  root = argv[1];
+  Encoder encoder;
+  write("hello", "usual", encoder.encode(Hello{.client = "vaccel/0.1.0"}));
+  write("hello", "wide", encoder.encode(Hello{.version_min = 0, .version_max = 0xffff, .client = ""}));
+  write("welcome", "usual", encoder.encode(Welcome{1, "vacceld 0.1.0", 1 << 28, 64}));
+  write("open_model", "usual", encoder.encode(OpenModel{"mobilenet"}));
+  write("model_opened", "usual", encoder.encode(ModelOpened{3}));
+  write("close_model", "usual", encoder.encode(CloseModel{3}));
+  write("done", "usual", encoder.encode(Done{}));
+  write("describe", "server", encoder.encode(Describe{}));
+  write("describe", "models", encoder.encode(Describe{Subject::kModels, "", 128}));
+  write("describe", "model", encoder.encode(Describe{Subject::kModel, "mobilenet", 0}));
+  write("description", "usual", encoder.encode(models()));
+  write("call", "classify", encoder.encode(classify_call()));
+  write("call", "infer", encoder.encode(infer_call()));
+  write("call", "echo", encoder.encode(Call{.operator_name = "vaccel.echo"}));
+  write("result", "empty", encoder.encode(CallResult{}));
+  write("result", "usual", encoder.encode(CallResult{infer_call().inputs, {.agent_ns = 1, .infer_ns = 2}}));
+  write("failure", "usual", encoder.encode(Failure{VACCEL_NOT_FOUND, "no model 'x'", 1000}));
+  write("cancel", "usual", encoder.encode(Cancel{99}));
+  write("release", "usual", encoder.encode(Release{{0, 64, 4096}}));
+  write("header", "call", encode_header({Kind::kCall, 1, 5, 300, 602'112}));
+  write("header", "hello", encode_header({Kind::kHello, 1, 1, 40, 0}));
+  return 0;
+}

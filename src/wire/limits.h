@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The protocol's own limits: what no frame may exceed whatever the agent's configuration says. A decoder
+// refuses what is over them; docs/protocol.md lists them. Limits of one agent (sessions, memory) are in
+// agent/config.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace vaccel::wire {
+
+inline constexpr uint32_t kMaxBodyBytes = 64 * 1024;
+/// No payload is larger, whatever an agent allows: 16 GiB.
+inline constexpr uint64_t kMaxPayloadBytes = uint64_t{16} << 30;
+inline constexpr size_t kMaxTensors = 64;
+inline constexpr size_t kMaxAttributes = 64;
+inline constexpr size_t kMaxNameBytes = 255;   ///< Names of operators, models, backends, tensors, attributes.
+inline constexpr size_t kMaxTextBytes = 4096;  ///< Sentences, text attributes, descriptions.
+inline constexpr size_t kMaxBackends = 64;
+inline constexpr size_t kMaxModelsInBody = 128;
+inline constexpr size_t kMaxReleases = 1024;
+/// Where tensors start in a payload or segment: what every vector unit and every framework is content with.
+inline constexpr uint64_t kTensorAlignment = 64;
+
+constexpr uint64_t align_up(uint64_t value, uint64_t alignment) {
+  return (value + alignment - 1) / alignment * alignment;
+}
+
+}  // namespace vaccel::wire

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wire/messages.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <random>
+
+#include "wire/limits.h"
+
+namespace vaccel::wire {
+namespace {
+
+Tensor float_tensor(uint64_t offset) {
+  Tensor tensor{.name = "input", .dtype = VACCEL_FLOAT32, .rank = 2, .shape = {2, 3}};
+  tensor.offset = offset;
+  tensor.bytes = 24;
+  return tensor;
+}
+
+Call example() {
+  Call call{
+      .operator_name = "infer", .model = 9, .backend = "onnxruntime", .timeout_us = 77, .timings = true};
+  call.attributes = {{"top", int64_t{-5}}, {"alpha", 0.5}, {"mode", std::string("fast")}};
+  call.inputs = {float_tensor(0), float_tensor(64)};
+  return call;
+}
+
+TEST(Call, ComesOutAsItWentIn) {
+  Encoder encoder;
+  const auto call = decode_call(encoder.encode(example()), {.payload_bytes = 88});
+  ASSERT_TRUE(call.has_value()) << call.error().message();
+  EXPECT_EQ(call->operator_name, "infer");
+  EXPECT_EQ(call->model, 9u);
+  EXPECT_EQ(call->backend, "onnxruntime");
+  EXPECT_EQ(call->timeout_us, 77u);
+  EXPECT_TRUE(call->timings);
+  ASSERT_EQ(call->attributes.size(), 3u);
+  EXPECT_EQ(std::get<int64_t>(call->attributes[0].value), -5);
+  EXPECT_EQ(std::get<double>(call->attributes[1].value), 0.5);
+  EXPECT_EQ(std::get<std::string>(call->attributes[2].value), "fast");
+  ASSERT_EQ(call->inputs.size(), 2u);
+  EXPECT_EQ(call->inputs[1].name, "input");
+  EXPECT_EQ(call->inputs[1].offset, 64u);
+  EXPECT_EQ(call->inputs[1].dimensions().size(), 2u);
+  EXPECT_EQ(call->inputs[1].shape[1], 3);
+}
+
+Status decode_with(void (*change)(Call&), TensorRules rules = {.payload_bytes = 88}) {
+  Call call = example();
+  change(call);
+  Encoder encoder;
+  const auto decoded = decode_call(encoder.encode(call), rules);
+  return decoded ? Status{} : decoded.error();
+}
+
+TEST(Call, TensorsMayNotReachBeyondThePayload) {
+  EXPECT_TRUE(decode_with([](Call&) {}).ok());
+  EXPECT_EQ(decode_with([](Call&) {}, {.payload_bytes = 87}).code(), VACCEL_INVALID_ARGUMENT);
+  EXPECT_FALSE(decode_with([](Call& call) { call.inputs[0].offset = ~uint64_t{0} - 63; }).ok());
+  EXPECT_FALSE(decode_with([](Call& call) { call.inputs[0].offset = 128; }).ok());
+}
+
+TEST(Call, TensorsAreAlignedAndAsLargeAsTheirShapeSays) {
+  EXPECT_FALSE(decode_with([](Call& call) { call.inputs[0].offset = 4; }).ok());
+  EXPECT_EQ(decode_with([](Call& call) { call.inputs[0].bytes = 20; }).message(),
+            "tensor 'input', float32 [2, 3], takes 24 bytes, not 20");
+  EXPECT_FALSE(decode_with([](Call& call) { call.inputs[0].shape[0] = -2; }).ok());
+  EXPECT_FALSE(decode_with([](Call& call) {
+                 call.inputs[0].shape = {int64_t{1} << 40, int64_t{1} << 40};
+               }).ok());
+  EXPECT_FALSE(decode_with([](Call& call) { call.inputs[0].dtype = 0; }).ok());
+  EXPECT_FALSE(decode_with([](Call& call) { call.inputs[0].dtype = 15; }).ok());
+}
+
+TEST(Call, OtherSegmentsAreForThoseWhoMay) {
+  const auto elsewhere = [](Call& call) { call.inputs[0].segment = Segment::kCalls; };
+  EXPECT_EQ(decode_with(elsewhere).code(), VACCEL_INVALID_ARGUMENT);
+  EXPECT_TRUE(decode_with(elsewhere, {.payload_bytes = 88, .other_segments = true}).ok());
+  EXPECT_FALSE(decode_with([](Call& call) { call.inputs[0].segment = static_cast<Segment>(3); },
+                           {.payload_bytes = 88, .other_segments = true})
+                   .ok());
+}
+
+TEST(Call, CountsAndNamesHaveLimits) {
+  EXPECT_TRUE(decode_with([](Call& call) { call.inputs.resize(kMaxTensors, float_tensor(0)); }).ok());
+  EXPECT_FALSE(decode_with([](Call& call) { call.inputs.resize(kMaxTensors + 1, float_tensor(0)); }).ok());
+  EXPECT_FALSE(decode_with([](Call& call) {
+                 call.attributes.resize(kMaxAttributes + 1, {"a", int64_t{1}});
+               }).ok());
+  EXPECT_EQ(decode_with([](Call& call) { call.operator_name = std::string("a\0b", 3); }).message(),
+            "the operator's name has a NUL in it");
+}
+
+TEST(Bodies, TruncatedOrRandomOnesAreErrorsAndNothingElse) {
+  Encoder encoder;
+  const auto encoded = encoder.encode(example());
+  const std::vector<std::byte> whole(encoded.begin(), encoded.end());
+  const TensorRules rules{.payload_bytes = 88};
+  for (size_t length = 0; length < whole.size(); ++length) {
+    // An exact-size copy, so that a sanitizer sees the first byte that is read too far.
+    const std::vector<std::byte> part(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length));
+    const auto decoded = decode_call(part, rules);
+    if (length < whole.size() / 2)
+      EXPECT_FALSE(decoded.has_value()) << length;  // what is missing may be padding
+  }
+  std::mt19937 random(1);
+  for (int round = 0; round < 2000; ++round) {
+    std::vector<std::byte> bytes(random() % 200);
+    for (auto& byte : bytes)
+      byte = static_cast<std::byte>(random());
+    (void)decode_call(bytes, rules);
+    (void)decode_description(bytes);
+    (void)decode_result(bytes, rules);
+  }
+}
+
+TEST(Bodies, MayLieAtAnyAddress) {
+  Encoder encoder;
+  const auto encoded = encoder.encode(example());
+  std::vector<std::byte> shifted(encoded.size() + 1);
+  std::memcpy(shifted.data() + 1, encoded.data(), encoded.size());
+  EXPECT_TRUE(decode_call(std::span(shifted).subspan(1), {.payload_bytes = 88}).has_value());
+}
+
+TEST(Description, ComesOutAsItWentIn) {
+  Description description{.server = "vacceld",
+                          .worker_count = 2,
+                          .model_count = 3,
+                          .backends = {{"onnxruntime", "1.28.2", "CPU", ""}},
+                          .models = {{.name = "m",
+                                      .task = "infer",
+                                      .description = "",
+                                      .version = "1",
+                                      .license = "",
+                                      .backend = "",
+                                      .problem = "broken",
+                                      .inputs = {},
+                                      .outputs = {}}},
+                          .more = true};
+  description.models[0].inputs = {{"x", VACCEL_FLOAT32, 4, {1, -1, 224, 224}}, {"y", VACCEL_STRING, -1, {}}};
+  Encoder encoder;
+  const auto back = decode_description(encoder.encode(description));
+  ASSERT_TRUE(back.has_value()) << back.error().message();
+  EXPECT_EQ(back->backends[0].version, "1.28.2");
+  EXPECT_EQ(back->models[0].problem, "broken");
+  EXPECT_EQ(back->models[0].inputs[0].shape[1], -1);
+  EXPECT_EQ(back->models[0].inputs[1].rank, -1);
+  EXPECT_TRUE(back->more);
+}
+
+TEST(Failure, CarriesAKnownCodeAndALimitedSentence) {
+  Encoder encoder;
+  const auto back = decode_failure(encoder.encode(Failure{VACCEL_UNAVAILABLE, std::string(10'000, 'x'), 5}));
+  ASSERT_TRUE(back.has_value());
+  EXPECT_EQ(back->code, VACCEL_UNAVAILABLE);
+  EXPECT_EQ(back->message.size(), kMaxTextBytes);
+  EXPECT_EQ(back->retry_after_us, 5u);
+  EXPECT_FALSE(decode_failure(encoder.encode(Failure{VACCEL_OK, "", 0})).has_value());
+  EXPECT_FALSE(decode_failure(encoder.encode(Failure{static_cast<vaccel_status>(15), "", 0})).has_value());
+}
+
+TEST(Versions, TheNewestCommonOneIsChosen) {
+  EXPECT_EQ(negotiate_version({1, 1, ""}).value(), 1);
+  EXPECT_EQ(negotiate_version({0, 9, ""}).value(), kNewestVersion);
+  EXPECT_FALSE(negotiate_version({kNewestVersion + 1, 99, ""}).has_value());
+  EXPECT_FALSE(negotiate_version({0, 0, ""}).has_value());
+  EXPECT_FALSE(negotiate_version({2, 1, ""}).has_value());
+}
+
+}  // namespace
+}  // namespace vaccel::wire
