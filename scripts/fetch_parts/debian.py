@@ -102,14 +102,14 @@ class Package:
         return path
 
 
-def fetch_all(packages: list[Package], cache: Cache):
+def fetch_all(packages: list[Package], cache: Cache, etc_apt: Path = Path("/etc/apt")):
     """Brings every package into the cache that is not there yet; one update for each suite that is asked at all."""
     missing = [package for package in packages if package.cached(cache) is None]
     if missing and not shutil.which("apt-get"):
         raise SetupError("apt-get is needed to fetch " + ", ".join(package.name for package in missing))
     for suite in sorted({package.suite for package in missing}):
         with cache.scratch() as scratch:
-            archive = Suite(suite, cache, scratch)
+            archive = Suite(suite, cache, scratch, etc_apt)
             archive.update()
             for package in missing:
                 if package.suite == suite:

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Classifies a photo through one call of vAccel's library, made in a VM, in a process beside the agent, or locally."""
+
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from building import build
+from fetch_parts.places import ROOT, build_folder, moved, parts_folder
+from fetch_parts.report import SetupError
+from running import Agent, stop_on_signals
+
+KERNELS = ("6.1", "6.12")
+VSOCK_PORT = 4411
+STAGES = {"decode": "decode the photo", "prepare": "resize and normalise", "infer": "run the model",
+          "postprocess": "pick the labels", "queue": "wait for a worker", "total": "the whole call"}
+
+
+class Fault(Exception):
+    """What keeps the demo from going on, in a sentence."""
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="./demo", description=__doc__,
+        epilog="The first run installs and fetches what is missing and builds; it takes some minutes.")
+    parser.add_argument("--photo", type=Path, metavar="FILE", help="a PNG, JPEG or WebP file (a cat's photo)")
+    parser.add_argument("--where", choices=("vm", "agent", "local"), default="vm",
+                        help="the caller runs in a QEMU guest, in a process beside the agent, or does all by itself "
+                             "(%(default)s)")
+    parser.add_argument("--kernel", choices=KERNELS, default="6.1", help="the guest's Linux (%(default)s)")
+    parser.add_argument("--keep", action="store_true", help="leave the agent running, and say how to use and stop it")
+    return parser.parse_args(arguments)
+
+
+def prepare(options: argparse.Namespace):
+    """Set-up, build and catalogue: as much of them as the place needs."""
+    goal = "build" if options.where != "vm" else "demo" if options.kernel == "6.1" else "vm"
+    if subprocess.run([ROOT / "scripts/setup", "--for", goal]).returncode != 0:
+        raise Fault("the set-up failed, see above")
+    build("release")
+    if subprocess.run([ROOT / "scripts/make-catalogue"]).returncode != 0:
+        raise Fault("the catalogue could not be made, see above")
+
+
+def check_photo(photo: Path) -> Path:
+    photo = photo.absolute()
+    if not photo.is_file():
+        raise Fault(f"there is no photo {photo}")
+    if not os.access(photo, os.R_OK):
+        raise Fault(f"the photo {photo} cannot be read by this user")
+    return photo
+
+
+def make_run_folder() -> Path:
+    """A private folder for the agent's sockets; short, since a socket's path has at most 107 characters."""
+    folder = tempfile.mkdtemp(prefix="vaccel-demo-")
+    if len(folder) > 70:
+        os.rmdir(folder)
+        folder = tempfile.mkdtemp(prefix="vaccel-demo-", dir="/tmp")
+    return Path(folder)
+
+
+def write_configuration(run: Path, where: str) -> Path:
+    listen = [f"unix:{run}/agent.sock"]
+    if where == "vm":
+        # The guest's connections to CID 2 arrive here, as they do from Firecracker and Cloud Hypervisor.
+        listen.append(f"hvsock:{run}/vsock.sock:{VSOCK_PORT}")
+    path = run / "vacceld.toml"
+    path.write_text(f"listen = {json.dumps(listen)}\ncatalogue = {json.dumps(str(moved('VACCEL_CATALOGUE', 'catalogue')))}\n")
+    return path
+
+
+def program() -> str:
+    return str(build_folder() / "bin/vaccel")
+
+
+def classify(command: list[str]) -> dict:
+    """Runs the program, wherever the command takes it, and returns what it printed."""
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as running:
+        try:
+            printed, _ = running.communicate()
+        except BaseException:
+            running.terminate()  # run-in-vm takes its guest down with it
+            running.wait()
+            raise
+    if running.returncode != 0:
+        raise Fault(f"{' '.join(map(str, command))} failed with exit code {running.returncode}, see above")
+    try:
+        return json.loads(printed)
+    except ValueError as error:
+        raise Fault(f"the program printed something else than JSON: {printed!r}") from error
+
+
+def classify_local(options, configuration: Path) -> tuple[dict, str]:
+    result = classify([program(), "--endpoint", f"local:{configuration}", "--json", "classify", options.photo])
+    return result, f"in the caller's own process ({platform.machine()})"
+
+
+def classify_beside_agent(options, agent: Agent) -> tuple[dict, str]:
+    result = classify([program(), "--endpoint", agent.endpoint, "--json", "classify", options.photo])
+    return result, f"for a process ({platform.machine()}) over a unix socket"
+
+
+def classify_in_vm(options, agent: Agent) -> tuple[dict, str]:
+    in_guest, facts = f"/photo{options.photo.suffix}", agent.run / "guest.json"
+    # The program in the guest is told nothing about the agent: it finds it.
+    command = [*run_in_vm(options.kernel, agent), "--file", f"{options.photo}:{in_guest}", "--describe", facts, "--",
+               "vaccel", "--json", "classify", in_guest]
+    print(f"guest: boots Linux {options.kernel}", flush=True)
+    result = classify(command)
+    guest = json.loads(facts.read_text())
+    release = re.match(r"\d+\.\d+", guest["kernel"]).group()
+    print(f"guest: Linux {guest['kernel']}, booted in {guest['boot_seconds']:.1f} s ({guest['accelerator']})")
+    return result, f"for a QEMU guest (Linux {release}, {guest['machine']}) over vsock"
+
+
+def run_in_vm(kernel: str, agent: Agent) -> list:
+    return [ROOT / "tests/vm/run-in-vm", "--kernel", kernel, "--vsock-uds", agent.run / "vsock.sock"]
+
+
+def show(result: dict):
+    for place, found in enumerate(result["classes"][:5], 1):
+        print(f"  {place}. {found['label']:<32} {found['score']:.4f}")
+    for stage, meaning in STAGES.items():
+        if f"{stage}_us" in result["timings"]:
+            print(f"  {meaning:<24} {result['timings'][f'{stage}_us'] / 1000:10.2f} ms")
+
+
+def tell_how_to_go_on(options, agent: Agent):
+    print(f"The agent is left running (process {agent.process.pid}, log {agent.log}).\n"
+          f"  ask it:    {program()} --endpoint {agent.endpoint} info")
+    if options.where == "vm":
+        print("  from a VM: " + " ".join(map(str, run_in_vm(options.kernel, agent))) + " -- vaccel info")
+    print(f"  stop it:   kill {agent.process.pid}; rm -r {agent.run}")
+
+
+def demonstrate(options, cleanup: ExitStack) -> tuple[dict, str]:
+    run = make_run_folder()
+    cleanup.callback(shutil.rmtree, run, ignore_errors=True)
+    configuration = write_configuration(run, options.where)
+    if options.where == "local":
+        return classify_local(options, configuration)
+    agent = Agent(run, configuration, outlives_us=options.keep)
+    cleanup.callback(agent.stop)
+    agent.wait_until_it_answers()
+    print(f"agent: answers, {agent.started_in:.2f} s", flush=True)
+    answer = (classify_in_vm if options.where == "vm" else classify_beside_agent)(options, agent)
+    if options.keep:
+        tell_how_to_go_on(options, agent)
+        cleanup.pop_all()
+    return answer
+
+
+def main() -> int:
+    options, started = parse(sys.argv[1:]), time.monotonic()
+    stop_on_signals(signal.SIGTERM, signal.SIGHUP)
+    try:
+        if options.photo:
+            options.photo = check_photo(options.photo)
+        prepare(options)
+        options.photo = check_photo(options.photo or parts_folder() / "photos/chelsea.png")
+        with ExitStack() as cleanup:
+            result, where = demonstrate(options, cleanup)
+        show(result)
+        print(f"  {'this demo, from its start':<24} {time.monotonic() - started:7.2f} s")
+        best = result["classes"][0]
+        print(f"demo: {best['label']} {best['score']:.2f}, {where}")
+    except (Fault, SetupError) as error:
+        print(f"demo: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("demo: interrupted, everything that it started is stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
