@@ -57,7 +57,7 @@ class Cache:
     def failed_to_fetch(self, what: str, output: str) -> SetupError:
         """The error for a client (npm, apt-get) that failed; tells a full disk from an unreachable archive."""
         said = "\n".join("  " + line for line in output.strip().splitlines()[-8:])
-        if "ENOSPC" in output or "No space left on device" in output:
+        if any(words in output for words in ("ENOSPC", "No space left on device", "enough free space")):
             return SetupError(f"cannot fetch {what}: no space left for {self.folder}; free some space, or let "
                               f"{VARIABLE} name a folder on another disk. It said:\n{said}")
         return SetupError(f"cannot fetch {what}, and it is not in the cache ({self.folder}); is the network up? "
