@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 GTEST_CASE = re.compile(r"^\[ +(OK|FAILED|SKIPPED) +\] (\S+?),? .*\(\d+ ms\)$", re.MULTILINE)
-GTEST_SKIP = re.compile(r"Skipped\n((?:(?!\[).*\n)*?)\n*\[ +SKIPPED +\] (\S+) \(\d+ ms\)")
+GTEST_SKIP = re.compile(r"^\S+:\d+: Skipped\n((?:(?!\[).*\n)*?)\n*\[ +SKIPPED +\] (\S+) \(\d+ ms\)", re.MULTILINE)
 UNITTEST_TOTAL = re.compile(r"^Ran (\d+) tests? in .*\n\n(?:OK|FAILED|NO TESTS RAN)(?: \((.*)\))?$", re.MULTILINE)
-UNITTEST_SKIP = re.compile(r"^(\w+) \(.*?\).*? \.\.\. (?:.*\n)*?.*?skipped ['\"](.*)['\"]$", re.MULTILINE)
+UNITTEST_NAME = re.compile(r"^(\w+) \([\w.]+\)")
+UNITTEST_SKIP = re.compile(r"\.\.\. skipped (['\"])(.*)\1$")
 
 
 @dataclass
@@ -59,10 +60,20 @@ def unittest_results(program: str, output: str) -> Results | None:
         results.passed += max(int(ran) - failures - counts["skipped"], 0)
         results.failed += re.findall(r"^(?:FAIL|ERROR): (.*)$", output, re.MULTILINE)[:failures] or \
             [f"{program}: case {number + 1}" for number in range(failures)]
-        reasons = UNITTEST_SKIP.findall(output)
-        results.skipped += [(f"{program}: {name}", reason) for name, reason in reasons[:counts["skipped"]]]
-        results.skipped += [(program, "no reason given")] * (counts["skipped"] - len(reasons))
+        skipped = unittest_skips(program, output)[:counts["skipped"]]
+        results.skipped += skipped + [(program, "no reason given")] * (counts["skipped"] - len(skipped))
     return results
+
+
+def unittest_skips(program: str, output: str) -> list[tuple[str, str]]:
+    """Names and reasons, as `-v` prints them; a docstring stands on a line of its own between the two."""
+    skips, name = [], program
+    for line in output.splitlines():
+        named, skipped = UNITTEST_NAME.match(line), UNITTEST_SKIP.search(line)
+        name = f"{program}: {named.group(1)}" if named else name
+        if skipped:
+            skips.append((name, skipped.group(2)))
+    return skips
 
 
 def program_results(case: ElementTree.Element) -> Results:

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+import tomllib
+import unittest
+from pathlib import Path
+
+from fetch_parts.places import parts_folder
+
+SCRIPTS = Path(__file__).resolve().parent
+MODELS = parts_folder() / "models"
+
+
+class Catalogue(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.entry = self.folder / "catalogue/mobilenet"
+
+    def make(self, **variables) -> subprocess.CompletedProcess:
+        if "VACCEL_PARTS" not in variables and not MODELS.is_dir():
+            self.skipTest(f"{MODELS} is not there; scripts/setup fetches it")
+        environment = os.environ | {"VACCEL_CATALOGUE": str(self.folder / "catalogue")} | variables
+        return subprocess.run([SCRIPTS / "make-catalogue"], env=environment, capture_output=True, text=True)
+
+    def test_describes_what_lies_beside_it(self):
+        done = self.make()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        described = tomllib.loads((self.entry / "model.toml").read_text())
+        self.assertEqual(described["name"], self.entry.name)
+        for file, expected in ((described["model"]["file"], described["model"]["sha256"]),
+                               (described["classify"]["labels"], described["classify"]["labels_sha256"])):
+            self.assertEqual(hashlib.sha256((self.entry / file).read_bytes()).hexdigest(), expected)
+        labels = (self.entry / "labels.txt").read_text().splitlines()
+        self.assertEqual((len(labels), labels[286]), (1001, "Egyptian cat"))
+
+    def test_is_made_once(self):
+        self.make()
+        before = (self.entry / "model.onnx").stat()
+        done = self.make()
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+        self.assertEqual((self.entry / "model.onnx").stat(), before)
+
+    def test_is_made_again_where_a_file_is_gone_or_the_stamp_is_old(self):
+        self.make()
+        (self.entry / "labels.txt").unlink()
+        self.assertIn("catalogue entry mobilenet", self.make().stdout)
+        self.assertTrue((self.entry / "labels.txt").is_file())
+        (self.entry / ".made-from").write_text("something else")
+        self.assertIn("catalogue entry mobilenet", self.make().stdout)
+
+    def test_missing_model_says_what_to_do(self):
+        done = self.make(VACCEL_PARTS=str(self.folder / "nowhere"))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("mobilenet_v1_1.0_224.tflite is not there; run scripts/setup first", done.stderr)
+
+    def test_damaged_model_is_no_traceback(self):
+        models = self.folder / "parts/models"
+        models.mkdir(parents=True)
+        (models / "mobilenet_v1_1.0_224.txt").write_text("background\n")
+        (models / "mobilenet_v1_1.0_224.tflite").write_bytes(b"not a model")
+        done = self.make(VACCEL_PARTS=str(self.folder / "parts"))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("is no TensorFlow Lite file", done.stderr)
+        self.assertNotIn("Traceback", done.stderr)
+        self.assertFalse(self.entry.exists())
+
+    @unittest.skipUnless(shutil.which("unshare"), "unshare is not installed")
+    def test_full_disk(self):
+        (self.folder / "catalogue").mkdir()
+        if not MODELS.is_dir():
+            self.skipTest(f"{MODELS} is not there; scripts/setup fetches it")
+        script = f'mount -t tmpfs -o size=1m none {self.folder}/catalogue; exec {SCRIPTS}/make-catalogue'
+        done = subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec", script],
+                              env=os.environ | {"VACCEL_CATALOGUE": str(self.folder / "catalogue")},
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, "cannot write .*catalogue: No space left on device; .*VACCEL_CATALOGUE")
+
+
+if __name__ == "__main__":
+    unittest.main()
