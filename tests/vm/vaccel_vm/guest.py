@@ -249,9 +249,9 @@ class Guest:
             self._qemu = processes.start(command, self._in_folder("qemu.log"), pass_fds=(theirs.fileno(),))
         self._line = Line(ours, self._why_gone)
         hello = self._line.wait_for_hello(timeout)
-        if hello is None:
-            raise BootFailed(self._why_not_booted(timeout))
         took = round(time.monotonic() - started, 2)
+        if hello is None:
+            raise BootFailed(self._why_not_booted(took, timeout))
         self._description = Description(*hello, accelerator, took, qemu.version(program))
 
     def _start_vsock_device(self) -> Path:
@@ -279,9 +279,13 @@ class Guest:
             if self._vsock_uds is not None:
                 self._vsock_uds.unlink(missing_ok=True)
 
-    def _why_not_booted(self, timeout: float) -> str:
-        ended = self._qemu.poll()
-        what = f"it was not up after {timeout:.0f} s" if ended is None else f"QEMU ended with {ended}"
+    def _why_not_booted(self, took: float, timeout: float) -> str:
+        what = f"it was not up after {timeout:g} s"
+        if took < timeout:  # the line broke, which is how QEMU's end begins
+            try:
+                what = f"QEMU ended with {self._qemu.wait(10)}"
+            except subprocess.TimeoutExpired:
+                what = "its line to us broke, though QEMU still runs"
         said = processes.last_lines(self._in_folder("qemu.log"), 10)
         return f"the guest did not boot: {what}\n{said}\n--- its console ends with\n{self.console_tail()}"
 
