@@ -18,8 +18,9 @@ RUN_IN_VM = parts.TREE / "tests" / "vm" / "run-in-vm"
 
 
 class OnKernel(unittest.TestCase):
-    """A test case around one guest, booted once for the class with a vsock. The tests are a plain class; a class
-    for each kernel derives from it and from this one and sets `kernel`. `folder` is private to the class."""
+    """A test case around one guest, booted once for the class with a vsock. The tests are a plain
+    class; a class for each kernel derives from it and from this one and sets `kernel`. `folder` is private to
+    the class."""
 
     kernel: str
     modules: list[str] = []
