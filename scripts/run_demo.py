@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from pathlib import Path
 from building import build
 from fetch_parts.places import ROOT, build_folder, moved, parts_folder
 from fetch_parts.report import SetupError
+from kept_guest import KeptGuest
 from running import Agent, stop_on_signals
 
 KERNELS = ("6.1", "6.12")
@@ -39,7 +41,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
                         help="the caller runs in a QEMU guest, in a process beside the agent, or does all by itself "
                              "(%(default)s)")
     parser.add_argument("--kernel", choices=KERNELS, default="6.1", help="the guest's Linux (%(default)s)")
-    parser.add_argument("--keep", action="store_true", help="leave the agent running, and say how to use and stop it")
+    parser.add_argument("--keep", action="store_true",
+                        help="leave the agent (and the guest) running, and say how to use and stop them")
     return parser.parse_args(arguments)
 
 
@@ -76,8 +79,8 @@ def write_configuration(run: Path, where: str) -> Path:
     if where == "vm":
         # The guest's connections to CID 2 arrive here, as they do from Firecracker and Cloud Hypervisor.
         listen.append(f"hvsock:{run}/vsock.sock:{VSOCK_PORT}")
-    path = run / "vacceld.toml"
-    path.write_text(f"listen = {json.dumps(listen)}\ncatalogue = {json.dumps(str(moved('VACCEL_CATALOGUE', 'catalogue')))}\n")
+    path, catalogue = run / "vacceld.toml", str(moved("VACCEL_CATALOGUE", "catalogue"))
+    path.write_text(f"listen = {json.dumps(listen)}\ncatalogue = {json.dumps(catalogue)}\n")
     return path
 
 
@@ -112,21 +115,28 @@ def classify_beside_agent(options, agent: Agent) -> tuple[dict, str]:
     return result, f"for a process ({platform.machine()}) over a unix socket"
 
 
-def classify_in_vm(options, agent: Agent) -> tuple[dict, str]:
-    in_guest, facts = f"/photo{options.photo.suffix}", agent.run / "guest.json"
-    # The program in the guest is told nothing about the agent: it finds it.
-    command = [*run_in_vm(options.kernel, agent), "--file", f"{options.photo}:{in_guest}", "--describe", facts, "--",
-               "vaccel", "--json", "classify", in_guest]
+def classify_in_vm(options, agent: Agent, guest: KeptGuest | None) -> tuple[dict, str]:
+    facts, photo = agent.run / "guest.json", photo_in_guest(options)
     print(f"guest: boots Linux {options.kernel}", flush=True)
-    result = classify(command)
-    guest = json.loads(facts.read_text())
-    release = re.match(r"\d+\.\d+", guest["kernel"]).group()
-    print(f"guest: Linux {guest['kernel']}, booted in {guest['boot_seconds']:.1f} s ({guest['accelerator']})")
-    return result, f"for a QEMU guest (Linux {release}, {guest['machine']}) over vsock"
+    if guest:
+        problem = guest.wait_until_it_is_up()
+        if problem:
+            raise Fault(problem)
+        runner = guest.command
+    else:
+        runner = [ROOT / "tests/vm/run-in-vm", "--kernel", options.kernel, "--vsock-uds", agent.run / "vsock.sock",
+                  "--file", f"{options.photo}:{photo}", "--describe", facts, "--"]
+    # The program in the guest is told nothing about the agent: it finds it.
+    result = classify([*runner, "vaccel", "--json", "classify", photo])
+    described = json.loads(facts.read_text())
+    release = re.match(r"\d+\.\d+", described["kernel"]).group()
+    print(f"guest: Linux {described['kernel']}, booted in {described['boot_seconds']:.1f} s "
+          f"({described['accelerator']})")
+    return result, f"for a QEMU guest (Linux {release}, {described['machine']}) over vsock"
 
 
-def run_in_vm(kernel: str, agent: Agent) -> list:
-    return [ROOT / "tests/vm/run-in-vm", "--kernel", kernel, "--vsock-uds", agent.run / "vsock.sock"]
+def photo_in_guest(options) -> str:
+    return f"/photo{options.photo.suffix}"
 
 
 def show(result: dict):
@@ -137,27 +147,44 @@ def show(result: dict):
             print(f"  {meaning:<24} {result['timings'][f'{stage}_us'] / 1000:10.2f} ms")
 
 
-def tell_how_to_go_on(options, agent: Agent):
-    print(f"The agent is left running (process {agent.process.pid}, log {agent.log}).\n"
-          f"  ask it:    {program()} --endpoint {agent.endpoint} info")
-    if options.where == "vm":
-        print("  from a VM: " + " ".join(map(str, run_in_vm(options.kernel, agent))) + " -- vaccel info")
-    print(f"  stop it:   kill {agent.process.pid}; rm -r {agent.run}")
+def tell_how_to_go_on(agent: Agent, guest: KeptGuest | None):
+    """Leaves a script to ask the guest and one to stop everything, and names them."""
+    processes = [kept.process.pid for kept in (guest, agent) if kept]
+    write_script(agent.run / "stop", f"kill {' '.join(map(str, processes))}\nrm -rf {shlex.quote(str(agent.run))}")
+    print(f"Left running: the agent (process {agent.process.pid}, log {agent.log})"
+          + (f" and the guest (process {guest.process.pid})" if guest else "") + ".")
+    print(f"  from here:      {program()} --endpoint {agent.endpoint} info")
+    if guest:
+        write_script(agent.run / "in-guest", f'exec {shlex.join(guest.command)} "$@"')
+        print(f"  from the guest: {agent.run}/in-guest vaccel info")
+    print(f"  stop:           {agent.run}/stop")
+
+
+def write_script(path: Path, text: str):
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o700)
 
 
 def demonstrate(options, cleanup: ExitStack) -> tuple[dict, str]:
+    """Whatever this starts is stopped by `cleanup`, unless it is to be kept and all went well."""
     run = make_run_folder()
     cleanup.callback(shutil.rmtree, run, ignore_errors=True)
     configuration = write_configuration(run, options.where)
     if options.where == "local":
         return classify_local(options, configuration)
-    agent = Agent(run, configuration, outlives_us=options.keep)
+    agent, guest = Agent(run, configuration, outlives_us=options.keep), None
     cleanup.callback(agent.stop)
     agent.wait_until_it_answers()
     print(f"agent: answers, {agent.started_in:.2f} s", flush=True)
-    answer = (classify_in_vm if options.where == "vm" else classify_beside_agent)(options, agent)
+    if options.where == "agent":
+        answer = classify_beside_agent(options, agent)
+    else:
+        if options.keep:
+            guest = KeptGuest(run, options.kernel, options.photo, photo_in_guest(options))
+            cleanup.callback(guest.stop)
+        answer = classify_in_vm(options, agent, guest)
     if options.keep:
-        tell_how_to_go_on(options, agent)
+        tell_how_to_go_on(agent, guest)
         cleanup.pop_all()
     return answer
 

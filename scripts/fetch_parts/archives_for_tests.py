@@ -69,7 +69,8 @@ def make_debian_package(folder: Path, name: str, version: str, files: dict[str, 
     (tree / "DEBIAN").chmod(0o755)
     (tree / "DEBIAN/control").write_text(
         f"Package: {name}\nVersion: {version}\nArchitecture: {own_architecture()}\n"
-        f"Maintainer: Nobody <nobody@localhost>\nDescription: for a test\n" + (f"Depends: {depends}\n" if depends else ""))
+        f"Maintainer: Nobody <nobody@localhost>\nDescription: for a test\n"
+        + (f"Depends: {depends}\n" if depends else ""))
     subprocess.run(["dpkg-deb", "--build", "--root-owner-group", "-Zxz", tree, folder], check=True, capture_output=True)
 
 

@@ -27,7 +27,8 @@ class FetchedPackage(unittest.TestCase):
         cls.archive.mkdir()
         make_debian_package(cls.archive, "a-kernel-6.1.0-9", "6.1.9-1", {"boot/vmlinuz-6.1.0-9": b"kernel",
                             "lib/modules/6.1.0-9/kernel/a.ko": b"a", "lib/modules/6.1.0-9/modules.order": b"order"})
-        make_debian_package(cls.archive, "a-kernel", "6.1.9-1", {}, depends="libc6 (>= 2), a-kernel-6.1.0-9 (= 6.1.9-1)")
+        make_debian_package(cls.archive, "a-kernel", "6.1.9-1", {},
+                            depends="libc6 (>= 2), a-kernel-6.1.0-9 (= 6.1.9-1)")
         publish(cls.archive, cls.SUITE, cls.etc_apt)
 
     def setUp(self):

@@ -63,7 +63,7 @@ class FetchedTarball(unittest.TestCase):
         done = self.set_up()
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("npm a-part 1.2.3 ... 3.0 MB", done.stdout)
-        self.assertEqual([path.relative_to(self.cache) for path in self.files_in_cache()], [Path("npm/a-part-1.2.3.tgz")])
+        self.assertEqual(self.files_in_cache(), [self.cache / "npm/a-part-1.2.3.tgz"])
         self.assertEqual((self.parts / "data/data").stat().st_size, 3_000_000)
 
     def test_wrong_hash_is_refused_with_both_hashes(self):
