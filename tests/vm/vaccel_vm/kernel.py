@@ -59,6 +59,7 @@ def write_whole(path: Path, data: bytes):
     try:
         with os.fdopen(handle, "wb") as out:
             out.write(data)
+            os.fchmod(out.fileno(), 0o644)
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
