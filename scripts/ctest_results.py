@@ -13,6 +13,7 @@ from pathlib import Path
 GTEST_CASE = re.compile(r"^\[ +(OK|FAILED|SKIPPED) +\] (\S+?),? .*\(\d+ ms\)$", re.MULTILINE)
 GTEST_SKIP = re.compile(r"^\S+:\d+: Skipped\n((?:(?!\[).*\n)*?)\n*\[ +SKIPPED +\] (\S+) \(\d+ ms\)", re.MULTILINE)
 UNITTEST_TOTAL = re.compile(r"^Ran (\d+) tests? in .*\n\n(?:OK|FAILED|NO TESTS RAN)(?: \((.*)\))?$", re.MULTILINE)
+FIXTURE = re.compile(r"\b(setUp|tearDown)(Class|Module)\b")
 UNITTEST_NAME = re.compile(r"^(\w+) \([\w.]+\)")
 UNITTEST_SKIP = re.compile(r"\.\.\. skipped (['\"])(.*)\1$")
 
@@ -57,10 +58,12 @@ def unittest_results(program: str, output: str) -> Results | None:
         counts = Counter({word: int(number) for word, number in re.findall(r"([\w ]+)=(\d+)", details)})
         counts = Counter({word.strip(): number for word, number in counts.items()})
         failures = counts["failures"] + counts["errors"] + counts["unexpected successes"]
-        results.passed += max(int(ran) - failures - counts["skipped"], 0)
-        results.failed += re.findall(r"^(?:FAIL|ERROR): (.*)$", output, re.MULTILINE)[:failures] or \
-            [f"{program}: case {number + 1}" for number in range(failures)]
+        failed = re.findall(r"^(?:FAIL|ERROR): (.*)$", output, re.MULTILINE)[:failures]
         skipped = unittest_skips(program, output)[:counts["skipped"]]
+        # Whole classes that failed or were skipped in their set-up are not among those that ran.
+        fixtures = len([name for name in failed + [name for name, _ in skipped] if FIXTURE.search(name)])
+        results.passed += max(int(ran) - failures - counts["skipped"] + fixtures, 0)
+        results.failed += [f"{program}: {name}" for name in failed] or [program] * failures
         results.skipped += skipped + [(program, "no reason given")] * (counts["skipped"] - len(skipped))
     return results
 

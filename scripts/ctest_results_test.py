@@ -32,6 +32,14 @@ class Cases(unittest.TestCase):
         self.skipTest("it's late")
     def test_fails(self): self.fail()
     def test_errs(self): raise OSError()
+class SkippedClass(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls): raise unittest.SkipTest("not today")
+    def test_never(self): pass
+class FailingClass(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls): raise OSError()
+    def test_never(self): pass
 if __name__ == "__main__":
     unittest.main(verbosity=2)
 '''
@@ -95,8 +103,10 @@ class Counts(unittest.TestCase):
         self.assertIn("crashing (the program itself:", results.failed[0])
 
     def test_unittest(self):
-        self.check("python", 1, ["test_errs (__main__.Cases.test_errs)", "test_fails (__main__.Cases.test_fails)"],
-                   [("python: test_skipped", "no network"), ("python: test_with_words", "it's late")])
+        self.check("python", 1, ["python: setUpClass (__main__.FailingClass)", "python: test_errs (__main__.Cases.test_errs)",
+                                "python: test_fails (__main__.Cases.test_fails)"],
+                   [("python: setUpClass", "not today"), ("python: test_skipped", "no network"),
+                    ("python: test_with_words", "it's late")])
         self.check("python-passing", 1, [], [])
 
     def test_other_programs(self):
@@ -111,7 +121,7 @@ class Counts(unittest.TestCase):
 
     def test_adds_up(self):
         results = self.results_of("passing|mixed|plain|plain-skipped|python")
-        self.assertEqual((results.passed, len(results.failed), len(results.skipped)), (12, 3, 4))
+        self.assertEqual((results.passed, len(results.failed), len(results.skipped)), (12, 4, 5))
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ SCRIPTS = Path(__file__).resolve().parent
 
 
 def run_setup(*arguments: str, scripts: Path = SCRIPTS, before=(), **variables) -> subprocess.CompletedProcess:
-    return subprocess.run([*before, scripts / "setup", *arguments], env=os.environ | variables, stdin=subprocess.DEVNULL,
-                          start_new_session=True, capture_output=True, text=True, timeout=300)
+    return subprocess.run([*before, scripts / "setup", *arguments], env=os.environ | variables,
+                          stdin=subprocess.DEVNULL, start_new_session=True, capture_output=True, text=True, timeout=300)
 
 
 class CommandLine(unittest.TestCase):
@@ -79,7 +79,7 @@ class MissingPackage(unittest.TestCase):
                          f'Dir::State::lists "{self.scripts.parent}/lists";\nDir::Cache "{self.scripts.parent}/cache";\n')
         if os.geteuid() != 0:
             self.skipTest("not root: sudo would be asked")
-        done = run_setup("--for", "build", scripts=self.scripts, APT_CONFIG=str(empty))
+        done = run_setup("--for", "build", scripts=self.scripts, APT_CONFIG=str(empty), TMPDIR=str(self.scripts.parent))
         self.assertEqual(done.returncode, 1, done.stdout)
         self.assertIn("Unable to locate package vaccel-no-such-package", done.stderr)
         self.assertIn("apt-get cannot install: vaccel-no-such-package.", done.stderr)
