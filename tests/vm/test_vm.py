@@ -75,6 +75,22 @@ class GuestTests:
         self.assertEqual(hashlib.sha256(done.stdout).hexdigest(), there)
         self.guest.run(["rm", "/tmp/much"], check=True)
 
+    def test_last_words_of_many_short_commands(self):
+        script = 'echo "out $1"; echo "err $1" >&2'
+        running = [self.guest.start(["sh", "-c", script, "sh", str(i)]) for i in range(60)]
+        for i, process in enumerate(running):
+            self.assertEqual(process.wait(), 0)
+            self.assertEqual(process.output(), (f"out {i}\n".encode(), f"err {i}\n".encode()))
+
+    def test_more_commands_than_there_is_room_for(self):
+        running = [self.guest.start(["cat"]) for _ in range(64)]
+        refused = self.guest.run(["true"])
+        self.assertEqual(refused.returncode, 126)
+        self.assertIn(b"64 commands run already", refused.stderr)
+        for process in running:
+            process.close_stdin()
+        self.assertEqual({process.wait() for process in running}, {0})
+
     def test_standard_input_arrives_whole(self):
         data = os.urandom(1_000_003)
         done = self.guest.run(["sha256sum"], stdin=data)
