@@ -10,7 +10,7 @@ import time
 from collections import deque
 from pathlib import Path
 
-from fetch_parts.places import ROOT, build_folder
+from fetch_parts.places import ROOT, build_folder, locked
 from fetch_parts.report import SetupError
 
 PROGRESS = re.compile(r"^\[(\d+)/(\d+)\] ")
@@ -87,8 +87,9 @@ def run_showing_progress(command: list[str], progress: Progress) -> int:
 def build(preset: str) -> Path:
     """Brings the preset's results up to date and returns its build folder."""
     folder, progress = build_folder() / preset, Progress(preset)
-    if not is_configured(folder):
-        run_showing_progress(configure_command(preset, folder), progress)
-    steps = run_showing_progress(["cmake", "--build", str(folder)], progress)
+    with locked(build_folder(), "VACCEL_BUILD"):  # ninja itself does not mind a second one in the same folder
+        if not is_configured(folder):
+            run_showing_progress(configure_command(preset, folder), progress)
+        steps = run_showing_progress(["cmake", "--build", str(folder)], progress)
     progress.end(f"built, {steps} steps" if steps else "is up to date")
     return folder

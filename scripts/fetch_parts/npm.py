@@ -37,7 +37,8 @@ class Tarball:
     def _pack(self, cache: Cache, scratch: Path) -> Path:
         what = f"{self.name}@{self.version}"
         done = subprocess.run(
-            ["npm", "pack", what, "--pack-destination", scratch, "--cache", scratch / "npm", "--ignore-scripts"],
+            ["npm", "pack", what, "--pack-destination", scratch, "--cache", scratch / "npm", "--ignore-scripts",
+             "--loglevel", "error", "--logs-max", "0"],
             cwd=scratch, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         tarballs = list(scratch.glob("*.tgz"))
         if done.returncode != 0 or len(tarballs) != 1:
