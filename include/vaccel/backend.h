@@ -66,7 +66,7 @@ typedef struct vaccel_backend_model_source {
   const char* name;   /**< For sentences. */
   const char* format; /**< As in model.toml: "onnx", "tflite", "torchscript", ... */
   const char* path;   /**< A file that nobody but the host's operator writes; valid during model_open. */
-  const void* data;   /**< Or the bytes, which stay in place until model_close. */
+  const void* data;   /**< Or the bytes, in place until model_close; see VACCEL_BACKEND_COPIES_MODELS. */
   size_t data_size;
 } vaccel_backend_model_source;
 
@@ -110,11 +110,17 @@ typedef struct vaccel_backend_operator {
   vaccel_status (*run)(vaccel_backend_instance* instance, vaccel_backend_run* run);
 } vaccel_backend_operator;
 
+/**
+ * vaccel_backend.flags: model_open takes what it needs out of vaccel_backend_model_source.data, which may go once it has
+ * returned. Without it the bytes stay in memory beside the model.
+ */
+#define VACCEL_BACKEND_COPIES_MODELS 1u
+
 /** The table. Unused functions are NULL. */
 typedef struct vaccel_backend {
   size_t size;          /**< sizeof(vaccel_backend) as the backend was compiled. */
   uint32_t abi_version; /**< VACCEL_BACKEND_ABI */
-  uint32_t reserved;
+  uint32_t flags;       /**< VACCEL_BACKEND_COPIES_MODELS, or 0. */
   const char* name;        /**< "onnxruntime": [a-z0-9-], at most 32 characters. */
   const char* description; /**< One line. */
 

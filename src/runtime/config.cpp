@@ -51,7 +51,8 @@ Result<RuntimeConfig> read_runtime_config(const std::filesystem::path& file) {
   }
   if (auto table = root.table("backend")) read_backend_options(*table, config);
   if (auto table = root.table("image")) read_image_limits(*table, config.image_limits);
-  for (const char* key : kAgentKeys) root.skip(key);
+  for (const char* key : kAgentKeys)
+    root.skip(key);
   if (Status status = document->finish(); !status.ok()) return Unexpected{std::move(status)};
   return config;
 }

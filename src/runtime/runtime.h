@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The runtime: backends, models of the catalogue, and the operators over them. It runs calls in the process that owns
-// it, a worker or (local mode) the caller's own. It knows nothing of wires, sessions or other processes.
+// The runtime: backends, models of the catalogue, and the operators over them. It runs calls in the process
+// that owns it, a worker or (local mode) the caller's own. It knows nothing of wires, sessions or other
+// processes.
 #pragma once
 
 #include <filesystem>
@@ -40,8 +41,9 @@ struct RuntimeConfig {
   std::function<void(int level, const std::string& line)> log;
 };
 
-/// Reads the keys that concern the runtime (catalogue, [image], [backends], [backend.*]) from a TOML file; the agent's
-/// own keys are let through unread. INVALID_ARGUMENT: "vaccel.toml:4:1: unknown key 'foo' in [image]".
+/// Reads the keys that concern the runtime (catalogue, [image], [backends], [backend.*]) from a TOML file;
+/// the agent's own keys are let through unread. INVALID_ARGUMENT: "vaccel.toml:4:1: unknown key 'foo' in
+/// [image]".
 Result<RuntimeConfig> read_runtime_config(const std::filesystem::path& file);
 
 /// What a backend turned out to be here.
@@ -55,8 +57,8 @@ struct BackendReport {
 /// Thread-safe, except for construction and destruction.
 class Runtime {
  public:
-  /// Loads the backends and reads the catalogue. A backend that cannot run and a model that is wrong are reported, not
-  /// fatal: see backends() and models(). Fails when the catalogue folder itself cannot be read.
+  /// Loads the backends and reads the catalogue. A backend that cannot run and a model that is wrong are
+  /// reported, not fatal: see backends() and models(). Fails when the catalogue folder itself cannot be read.
   static Result<std::unique_ptr<Runtime>> create(RuntimeConfig config);
   ~Runtime();
   Runtime(const Runtime&) = delete;
@@ -75,7 +77,7 @@ class Runtime {
 
   [[nodiscard]] std::vector<BackendReport> backends() const;
 
-  /// Valid until the next call of the same function, or the runtime's end.
+  /// Valid until the calling thread's next call of the same function, on any runtime, or the runtime's end.
   const vaccel_agent& describe();
   const vaccel_model_list& list_models();
   Result<const vaccel_model*> describe_model(const std::string& name);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How libvaccel-runtime.so is reached: the guest library loads it for "local:" sessions, and contains no runtime
-// itself. A table of functions, versioned, in C types. The two libraries are installed together, but a program may find
-// an older one: size and abi_version are looked at first. The worker links the same code and uses Runtime (runtime.h)
-// directly; RuntimeCall is the one description of a call for both.
+// How libvaccel-runtime.so is reached: the guest library loads it for "local:" sessions, and contains no
+// runtime itself. A table of functions, versioned, in C types. The two libraries are installed together, but
+// a program may find an older one: size and abi_version are looked at first. The worker links the same code
+// and uses Runtime (runtime.h) directly; RuntimeCall is the one description of a call for both.
 #pragma once
 
 #include <atomic>
@@ -27,8 +27,8 @@ struct ErrorSink {
   void (*set)(void* context, const char* sentence);
 };
 
-/// One call, as the caller (worker or local session) describes it. Everything pointed to is the caller's and stays in
-/// place until Runtime::call() returns.
+/// One call, as the caller (worker or local session) describes it. Everything pointed to is the caller's and
+/// stays in place until Runtime::call() returns.
 struct RuntimeCall {
   size_t size;  ///< sizeof(RuntimeCall)
   const char* operator_name;
@@ -44,8 +44,8 @@ struct RuntimeCall {
   const std::atomic<int>* cancelled;
   /// decode_ns to postprocess_ns are filled in; nullptr: nothing is measured.
   vaccel_timings* timings;
-  /// Hands out the memory of result `index`: 64-byte aligned, `bytes` large; nullptr when there is none to be had.
-  /// Called at most once for each index. `name` and `shape` live during this call only.
+  /// Hands out the memory of result `index`: 64-byte aligned, `bytes` large; nullptr when there is none to be
+  /// had. Called at most once for each index. `name` and `shape` live during this call only.
   void* (*output)(void* context, size_t index, const char* name, vaccel_dtype dtype, int32_t rank,
                   const int64_t* shape, size_t bytes);
   void* output_context;
@@ -56,18 +56,20 @@ struct RuntimeTable {
   size_t size;           ///< sizeof(RuntimeTable)
   uint32_t abi_version;  ///< kRuntimeAbi
   uint32_t reserved;
-  /// `config_path`: a TOML file as docs/operations.md describes; nullptr: /etc/vaccel/vaccel.toml, and built-in defaults
-  /// if there is none.
+  /// `config_path`: a TOML file as docs/operations.md describes; nullptr: /etc/vaccel/vaccel.toml, and
+  /// built-in defaults if there is none.
   vaccel_status (*create)(const char* config_path, const ErrorSink* error, Runtime** runtime);
   void (*destroy)(Runtime* runtime);
-  /// Opens a catalogue model, loading it if it was not; the same name gives the same Model as long as it is open.
+  /// Opens a catalogue model, loading it if it was not; the same name gives the same Model as long as it is
+  /// open.
   vaccel_status (*open_model)(Runtime* runtime, const char* name, const ErrorSink* error, Model** model);
   void (*close_model)(Runtime* runtime, Model* model);
   vaccel_status (*call)(Runtime* runtime, RuntimeCall* call);
   /// Runs work(argument) on a thread of the runtime's, made at first use.
   vaccel_status (*post)(Runtime* runtime, void (*work)(void* argument), void* argument);
-  /// The descriptions live until the next call of the same function on this runtime, or its end; the caller copies.
-  /// describe_model loads the model.
+  /// The descriptions live until the calling thread's next call of the same function, or the runtime's end;
+  /// the caller copies. describe_model loads a model that never was; one that cannot be loaded is described
+  /// with its problem.
   vaccel_status (*describe)(Runtime* runtime, const ErrorSink* error, const vaccel_agent** description);
   vaccel_status (*list_models)(Runtime* runtime, const ErrorSink* error, const vaccel_model_list** list);
   vaccel_status (*describe_model)(Runtime* runtime, const char* name, const ErrorSink* error,

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The backend "onnxruntime": models in ONNX format, on whatever execution providers the configuration names.
+// This file has the table and the border of the C interface; model.cpp runs models, options.cpp has the
+// configuration.
+#include <exception>
+#include <memory>
+#include <new>
+#include <string>
+
+#include "api.h"
+#include "model.h"
+#include "options.h"
+
+using vaccel::onnxruntime::Api;
+using vaccel::onnxruntime::Failure;
+using vaccel::onnxruntime::Handle;
+using vaccel::onnxruntime::Model;
+using vaccel::onnxruntime::Options;
+using vaccel::onnxruntime::Release;
+using vaccel::onnxruntime::SessionSetup;
+
+struct vaccel_backend_instance {
+  const vaccel_backend_host* host;
+  Api api;
+  Handle<OrtEnv> environment;
+  SessionSetup setup;
+};
+
+struct vaccel_backend_model {
+  vaccel_backend_instance* instance;
+  Model model;
+};
+
+namespace {
+
+// Runs `body`, which returns a vaccel_status; exceptions end here.
+template <typename Body>
+vaccel_status guarded(const vaccel_backend_error& error, Body body) {
+  try {
+    return body();
+  } catch (const Failure& failure) {
+    return error.fail(error.context, failure.status, failure.sentence.c_str());
+  } catch (const std::bad_alloc&) {
+    return error.fail(error.context, VACCEL_RESOURCE_EXHAUSTED, "no memory");
+  } catch (const std::exception& exception) {
+    return error.fail(error.context, VACCEL_INTERNAL, exception.what());
+  }
+}
+
+void ORT_API_CALL write_log(void* parameter, OrtLoggingLevel severity, const char* /*category*/,
+                            const char* /*id*/, const char* /*location*/, const char* message) {
+  const auto* host = static_cast<const vaccel_backend_host*>(parameter);
+  const int level = severity <= ORT_LOGGING_LEVEL_INFO ? 0 : severity == ORT_LOGGING_LEVEL_WARNING ? 2 : 3;
+  host->log(host->context, level, message);
+}
+
+vaccel_status create(const vaccel_backend_host* host, const vaccel_backend_option* options,
+                     size_t option_count, const vaccel_backend_error* error,
+                     vaccel_backend_instance** instance) {
+  return guarded(*error, [&] {
+    const Options parsed = vaccel::onnxruntime::parse_options(options, option_count);
+    auto made = std::make_unique<vaccel_backend_instance>();
+    made->host = host;
+    made->api = Api::load(parsed.library);
+    const Api& api = made->api;
+    made->environment = api.make<OrtEnv>(
+        api->ReleaseEnv, VACCEL_UNAVAILABLE, api->CreateEnvWithCustomLogger, OrtLoggingFunction{write_log},
+        const_cast<void*>(static_cast<const void*>(host)), ORT_LOGGING_LEVEL_WARNING, "vaccel");
+    made->setup = vaccel::onnxruntime::make_session_setup(api, made->environment.get(), parsed);
+    for (const std::string& warning : made->setup.warnings)
+      host->log(host->context, 2, warning.c_str());
+    *instance = made.release();
+    return VACCEL_OK;
+  });
+}
+
+void destroy(vaccel_backend_instance* instance) {
+  delete instance;
+}
+const char* version(vaccel_backend_instance* instance) {
+  return instance->api.version().c_str();
+}
+const char* devices(vaccel_backend_instance* instance) {
+  return instance->setup.devices.c_str();
+}
+
+int32_t score(vaccel_backend_instance* /*instance*/, const char* format) {
+  return std::string_view(format) == "onnx" ? 90 : 0;
+}
+
+vaccel_status model_open(vaccel_backend_instance* instance, const vaccel_backend_model_source* source,
+                         const vaccel_backend_error* error, vaccel_backend_model** model) {
+  return guarded(*error, [&] {
+    *model = new vaccel_backend_model{
+        instance, Model(instance->api, instance->environment.get(), instance->setup.options.get(), *source)};
+    return VACCEL_OK;
+  });
+}
+
+void model_close(vaccel_backend_model* model) {
+  delete model;
+}
+
+void model_describe(vaccel_backend_model* model, const vaccel_tensor_info** inputs, size_t* input_count,
+                    const vaccel_tensor_info** outputs, size_t* output_count) {
+  *inputs = model->model.inputs().data();
+  *input_count = model->model.inputs().size();
+  *outputs = model->model.outputs().data();
+  *output_count = model->model.outputs().size();
+}
+
+vaccel_status model_run(vaccel_backend_model* model, vaccel_backend_run* run) {
+  return guarded(run->error, [&] { return model->model.run(*run); });
+}
+
+constexpr vaccel_backend table() {
+  vaccel_backend backend{};
+  backend.size = sizeof backend;
+  backend.abi_version = VACCEL_BACKEND_ABI;
+  backend.flags = VACCEL_BACKEND_COPIES_MODELS;
+  backend.name = "onnxruntime";
+  backend.description = "Models in ONNX format, by ONNX Runtime";
+  backend.create = create;
+  backend.destroy = destroy;
+  backend.version = version;
+  backend.devices = devices;
+  backend.score = score;
+  backend.model_open = model_open;
+  backend.model_close = model_close;
+  backend.model_describe = model_describe;
+  backend.model_run = model_run;
+  return backend;
+}
+
+constexpr vaccel_backend kBackend = table();
+
+}  // namespace
+
+const vaccel_backend* vaccel_backend_entry(void) {
+  return &kBackend;
+}

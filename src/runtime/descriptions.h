@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the runtime says of itself and its models, in the public C structs, with the memory that they point
+// into.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "runtime/model_store.h"
+#include "runtime/runtime.h"
+#include "vaccel/vaccel.h"
+
+namespace vaccel::runtime {
+
+/// Owns what a vaccel_model points to.
+class ModelText {
+ public:
+  /// Inputs and outputs are left out unless `with_tensors`.
+  ModelText(ModelFacts facts, bool with_tensors);
+  ModelText(const ModelText&) = delete;
+  ModelText& operator=(const ModelText&) = delete;
+  [[nodiscard]] const vaccel_model& view() const { return view_; }
+
+ private:
+  ModelFacts facts_;
+  std::vector<vaccel_tensor_info> inputs_;
+  std::vector<vaccel_tensor_info> outputs_;
+  vaccel_model view_{};
+};
+
+class ModelListText {
+ public:
+  explicit ModelListText(std::vector<ModelFacts> models);
+  ModelListText(const ModelListText&) = delete;
+  ModelListText& operator=(const ModelListText&) = delete;
+  [[nodiscard]] const vaccel_model_list& view() const { return view_; }
+
+ private:
+  std::deque<ModelText> models_;
+  std::vector<const vaccel_model*> pointers_;
+  vaccel_model_list view_{};
+};
+
+class AgentText {
+ public:
+  AgentText(std::vector<BackendReport> backends, size_t model_count);
+  AgentText(const AgentText&) = delete;
+  AgentText& operator=(const AgentText&) = delete;
+  [[nodiscard]] const vaccel_agent& view() const { return view_; }
+
+ private:
+  std::vector<BackendReport> backends_;
+  std::vector<vaccel_backend_info> infos_;
+  std::string version_;
+  vaccel_agent view_{};
+};
+
+}  // namespace vaccel::runtime

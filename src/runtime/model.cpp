@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/model.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/tensor.h"
+
+namespace vaccel::runtime {
+namespace {
+
+Result<std::vector<TensorFacts>> copy_facts(const vaccel_tensor_info* infos, size_t count, const char* kind) {
+  std::vector<TensorFacts> facts;
+  facts.reserve(count);
+  for (size_t index = 0; index < count; ++index) {
+    const vaccel_tensor_info& info = infos[index];
+    if (info.name == nullptr || !is_known_dtype(info.dtype) || info.rank < -1) {
+      return fail(VACCEL_INTERNAL, "its %s %zu is described without a name, type or rank", kind, index);
+    }
+    if (info.rank > VACCEL_MAX_RANK) {
+      return fail(VACCEL_UNIMPLEMENTED, "its %s '%s' has rank %d; at most %d dimensions are supported", kind,
+                  info.name, info.rank, VACCEL_MAX_RANK);
+    }
+    TensorFacts one{info.name, {}, info.rank < 0, info.dtype};
+    if (info.rank > 0) one.shape.assign(info.shape, info.shape + info.rank);
+    facts.push_back(std::move(one));
+  }
+  return facts;
+}
+
+std::string names_of(const std::vector<TensorFacts>& facts) {
+  std::string names;
+  for (const TensorFacts& fact : facts)
+    names += (names.empty() ? "'" : ", '") + printable(fact.name) + "'";
+  return names.empty() ? "none" : names;
+}
+
+const TensorFacts* find(const std::vector<TensorFacts>& facts, const std::string& name) {
+  const auto found =
+      std::find_if(facts.begin(), facts.end(), [&](const auto& fact) { return fact.name == name; });
+  return found == facts.end() ? nullptr : &*found;
+}
+
+// The shape of the input tensor that [image] describes, if the model's input can take it.
+Result<std::vector<int64_t>> plan_input(const ImageInput& image, const std::vector<TensorFacts>& inputs) {
+  const TensorFacts* input = find(inputs, image.input);
+  if (input == nullptr) {
+    return fail(VACCEL_INVALID_ARGUMENT, "[image] input is '%s', and its inputs are %s",
+                printable(image.input).c_str(), names_of(inputs).c_str());
+  }
+  if (inputs.size() != 1) {
+    return fail(VACCEL_INVALID_ARGUMENT, "it has %zu inputs (%s); a model that classifies has one",
+                inputs.size(), names_of(inputs).c_str());
+  }
+  const int64_t height = image.height;
+  const int64_t width = image.width;
+  const std::vector<int64_t> shape = image.layout == Layout::kNchw
+                                         ? std::vector<int64_t>{1, 3, height, width}
+                                         : std::vector<int64_t>{1, height, width, 3};
+  bool fits = input->dtype == VACCEL_FLOAT32 && (input->any_rank || input->shape.size() == shape.size());
+  for (size_t axis = 0; fits && !input->any_rank && axis < shape.size(); ++axis) {
+    fits = input->shape[axis] == -1 || input->shape[axis] == shape[axis];
+  }
+  if (!fits) {
+    return fail(VACCEL_INVALID_ARGUMENT, "[image] makes float32 %s, and its input '%s' is %s",
+                shape_text(shape).c_str(), printable(image.input).c_str(), input->text().c_str());
+  }
+  return shape;
+}
+
+// The index of the output with the scores, if it looks like one.
+Result<size_t> plan_output(const ClassifyOutput& classify, const std::vector<TensorFacts>& outputs,
+                           size_t label_count) {
+  const TensorFacts* output = find(outputs, classify.output);
+  if (output == nullptr) {
+    return fail(VACCEL_INVALID_ARGUMENT, "[classify] output is '%s', and its outputs are %s",
+                printable(classify.output).c_str(), names_of(outputs).c_str());
+  }
+  if (output->dtype != VACCEL_FLOAT32) {
+    return fail(VACCEL_INVALID_ARGUMENT, "its output '%s' is %s; scores must be float32",
+                printable(classify.output).c_str(), output->text().c_str());
+  }
+  const bool known = !output->any_rank && std::all_of(output->shape.begin(), output->shape.end(),
+                                                      [](int64_t dimension) { return dimension >= 0; });
+  const auto classes = known ? element_count(output->shape) : Result<uint64_t>{label_count};
+  if (!classes) return Unexpected{classes.error()};
+  if (label_count != 0 && *classes != label_count) {
+    return fail(VACCEL_INVALID_ARGUMENT, "%s has %zu labels, and its output '%s' has %llu classes",
+                classify.labels.c_str(), label_count, printable(classify.output).c_str(),
+                static_cast<unsigned long long>(*classes));
+  }
+  return static_cast<size_t>(output - outputs.data());
+}
+
+// The backends that may run the model, best first; else why there is none.
+Result<std::vector<BackendLibrary*>> candidates(const ModelDescription& model, const Backends& backends) {
+  std::vector<BackendLibrary*> found;
+  std::string reasons;
+  const char* format = model.format.c_str();
+  if (model.backends.empty()) {
+    for (const auto& backend : backends.running()) {
+      if (backend->score(format) > 0) found.push_back(backend.get());
+    }
+    std::stable_sort(found.begin(), found.end(),
+                     [&](auto* left, auto* right) { return left->score(format) > right->score(format); });
+    for (const BackendReport& report : backends.reports()) {
+      if (!report.problem.empty())
+        reasons += "; backend '" + report.name + "' does not run: " + report.problem;
+    }
+  } else {
+    for (const std::string& name : model.backends) {
+      const auto backend = backends.find(name);
+      if (!backend) {
+        reasons += "; " + backend.error().message();
+      } else if ((*backend)->score(format) <= 0) {
+        reasons += "; backend '" + name + "' does not take that format";
+      } else {
+        found.push_back(*backend);
+      }
+    }
+  }
+  if (!found.empty()) return found;
+  return fail(VACCEL_UNAVAILABLE, "no backend here runs its format \"%s\"%s", printable(model.format).c_str(),
+              reasons.c_str());
+}
+
+}  // namespace
+
+std::string TensorFacts::text() const {
+  return std::string(dtype_name(dtype)) + " " + (any_rank ? "of any rank" : shape_text(shape));
+}
+
+LoadedModel::~LoadedModel() {
+  if (handle_ != nullptr) backend_.table().model_close(handle_);
+}
+
+Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const CatalogueEntry& entry, FileBytes bytes,
+                                                       BackendLibrary& backend, size_t label_count) {
+  const vaccel_backend& table = backend.table();
+  std::unique_ptr<LoadedModel> model(new LoadedModel(backend));
+  model->bytes_ = std::move(bytes);
+  vaccel_backend_model_source source{};
+  source.size = sizeof source;
+  source.name = entry.model.name.c_str();
+  source.format = entry.model.format.c_str();
+  source.data = model->bytes_.bytes().data();
+  source.data_size = model->bytes_.bytes().size();
+  BackendFailure error;
+  const vaccel_backend_error sink = error.sink();
+  vaccel_backend_model* handle = nullptr;
+  Status status =
+      error.outcome(table.model_open(backend.instance(), &source, &sink, &handle), backend.name());
+  if (!status.ok()) return Unexpected{std::move(status)};
+  model->handle_ = handle;
+  if ((table.flags & VACCEL_BACKEND_COPIES_MODELS) != 0) model->bytes_ = FileBytes();
+
+  const vaccel_tensor_info* inputs = nullptr;
+  const vaccel_tensor_info* outputs = nullptr;
+  size_t input_count = 0;
+  size_t output_count = 0;
+  table.model_describe(handle, &inputs, &input_count, &outputs, &output_count);
+  auto input_facts = copy_facts(inputs, input_count, "input");
+  if (!input_facts) return Unexpected{input_facts.error()};
+  auto output_facts = copy_facts(outputs, output_count, "output");
+  if (!output_facts) return Unexpected{output_facts.error()};
+  model->inputs_ = std::move(*input_facts);
+  model->outputs_ = std::move(*output_facts);
+
+  if (entry.model.task == Task::kClassify) {
+    auto shape = plan_input(*entry.model.image, model->inputs_);
+    if (!shape) return Unexpected{shape.error()};
+    const auto output = plan_output(*entry.model.classify, model->outputs_, label_count);
+    if (!output) return Unexpected{output.error()};
+    model->plan_ = ClassifyPlan{*output, std::move(*shape)};
+  }
+  return model;
+}
+
+Result<std::unique_ptr<Model>> Model::load(const CatalogueEntry& entry, const Backends& backends) {
+  const auto choice = candidates(entry.model, backends);
+  if (!choice) return Unexpected{choice.error()};
+  std::unique_ptr<Model> model(new Model(entry, backends));
+  auto labels = read_labels(entry);
+  if (!labels) return Unexpected{labels.error()};
+  model->labels_ = std::move(*labels);
+  Status problem;
+  for (BackendLibrary* backend : *choice) {
+    auto bytes = read_model_file(entry);
+    if (!bytes) return Unexpected{bytes.error()};
+    auto loaded = LoadedModel::load(entry, std::move(*bytes), *backend, model->labels_.size());
+    if (loaded) {
+      model->primary_ = std::move(*loaded);
+      return model;
+    }
+    if (problem.ok()) problem = loaded.error();  // what the preferred backend says is what matters
+  }
+  return Unexpected{std::move(problem)};
+}
+
+Result<const LoadedModel*> Model::in_backend(const char* backend) {
+  if (backend == nullptr || std::strcmp(backend, primary_->backend().name()) == 0) return primary_.get();
+  const std::lock_guard lock(mutex_);
+  if (const auto found = others_.find(backend); found != others_.end()) return found->second.get();
+  const auto library = backends_.find(backend);
+  if (!library) return Unexpected{library.error()};
+  if ((*library)->score(entry_.model.format.c_str()) <= 0) {
+    return fail(VACCEL_UNIMPLEMENTED, "backend '%s' does not run models of format \"%s\"", backend,
+                printable(entry_.model.format).c_str());
+  }
+  auto bytes = read_model_file(entry_);
+  if (!bytes) return Unexpected{bytes.error()};
+  auto loaded = LoadedModel::load(entry_, std::move(*bytes), **library, labels_.size());
+  if (!loaded) return Unexpected{loaded.error()};
+  return others_.emplace(backend, std::move(*loaded)).first->second.get();
+}
+
+}  // namespace vaccel::runtime

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A model of the catalogue that is open: its description, its labels, and the backends' own models that run
+// it. What callers hold as `Model*`. Opening, sharing and closing by name is ModelStore's business.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/status.h"
+#include "runtime/backend_library.h"
+#include "runtime/catalogue.h"
+#include "vaccel/backend.h"
+
+namespace vaccel::runtime {
+
+/// An input or output of a model, owned.
+struct TensorFacts {
+  std::string name;
+  std::vector<int64_t> shape;  ///< -1: any size. Meaningless when any_rank.
+  bool any_rank = false;
+  int32_t dtype = 0;
+
+  /// "float32 [1, 3, ?, ?]".
+  [[nodiscard]] std::string text() const;
+};
+
+/// What `classify` needs to know of a model, resolved when it is loaded.
+struct ClassifyPlan {
+  size_t output = 0;           ///< Index of the output that has the scores.
+  std::vector<int64_t> shape;  ///< Of the input tensor.
+};
+
+/// One model in one backend. Runs may happen at the same time.
+class LoadedModel {
+ public:
+  static Result<std::unique_ptr<LoadedModel>> load(const CatalogueEntry& entry, FileBytes bytes,
+                                                   BackendLibrary& backend, size_t label_count);
+  ~LoadedModel();
+  LoadedModel(const LoadedModel&) = delete;
+  LoadedModel& operator=(const LoadedModel&) = delete;
+
+  [[nodiscard]] BackendLibrary& backend() const { return backend_; }
+  [[nodiscard]] vaccel_backend_model* handle() const { return handle_; }
+  [[nodiscard]] const std::vector<TensorFacts>& inputs() const { return inputs_; }
+  [[nodiscard]] const std::vector<TensorFacts>& outputs() const { return outputs_; }
+  /// Only of a model whose task is classify.
+  [[nodiscard]] const std::optional<ClassifyPlan>& classify_plan() const { return plan_; }
+
+ private:
+  explicit LoadedModel(BackendLibrary& backend) : backend_(backend) {}
+
+  BackendLibrary& backend_;
+  FileBytes bytes_;  // empty where the backend keeps its own copy
+  vaccel_backend_model* handle_ = nullptr;
+  std::vector<TensorFacts> inputs_;
+  std::vector<TensorFacts> outputs_;
+  std::optional<ClassifyPlan> plan_;
+};
+
+class Model {
+ public:
+  /// Loads the model in the backend that its model.toml prefers, or in the most promising one.
+  static Result<std::unique_ptr<Model>> load(const CatalogueEntry& entry, const Backends& backends);
+
+  [[nodiscard]] const ModelDescription& description() const { return entry_.model; }
+  [[nodiscard]] const std::vector<std::string>& labels() const { return labels_; }
+  [[nodiscard]] const LoadedModel& primary() const { return *primary_; }
+
+  /// The model in the backend of that name, loading it there at first use; nullptr: the primary one.
+  Result<const LoadedModel*> in_backend(const char* backend);
+
+ private:
+  Model(const CatalogueEntry& entry, const Backends& backends) : entry_(entry), backends_(backends) {}
+
+  const CatalogueEntry& entry_;
+  const Backends& backends_;
+  std::vector<std::string> labels_;
+  std::unique_ptr<LoadedModel> primary_;
+  std::mutex mutex_;  // guards others_
+  std::map<std::string, std::unique_ptr<LoadedModel>> others_;
+};
+
+}  // namespace vaccel::runtime

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/model_store.h"
+
+#include "core/clock.h"
+
+namespace vaccel::runtime {
+
+ModelStore::ModelStore(Catalogue catalogue, const Backends& backends, const LogFunction& log)
+    : catalogue_(std::move(catalogue)), backends_(backends), log_(log) {
+  for (const auto& [name, entry] : catalogue_.entries()) {
+    Slot& slot = slots_[name];
+    slot.entry = &entry;
+    slot.facts.description = &entry.model;
+    slot.facts.problem = entry.problem;
+    if (!entry.problem.empty() && log_) log_(2, "model '" + name + "' cannot be used: " + entry.problem);
+  }
+}
+
+Status ModelStore::unknown(const std::string& name) const {
+  std::string known;
+  for (const auto& [other, slot] : slots_) {
+    if (known.size() > 300) {
+      known += ", ...";
+      break;
+    }
+    known += (known.empty() ? "" : ", ") + other;
+  }
+  return failure(VACCEL_NOT_FOUND, "no model '%s' in the catalogue; it has: %s", printable(name).c_str(),
+                 known.empty() ? "none" : known.c_str());
+}
+
+Result<Model*> ModelStore::open(const std::string& name) {
+  std::unique_lock lock(mutex_);
+  const auto found = slots_.find(name);
+  if (found == slots_.end()) return Unexpected{unknown(name)};
+  Slot& slot = found->second;
+
+  if (slot.loading) {
+    const uint64_t attempt = slot.attempts;
+    loaded_.wait(lock, [&] { return slot.attempts != attempt; });
+    if (!slot.failure.ok()) return Unexpected{slot.failure};  // the load that this call waited for
+  }
+  while (slot.model == nullptr) {
+    if (slot.loading) {  // it was closed, and is being opened again
+      loaded_.wait(lock, [&] { return !slot.loading; });
+      continue;
+    }
+    slot.loading = true;
+    lock.unlock();
+    const Stopwatch watch;
+    auto model = slot.entry->problem.empty() ? Model::load(*slot.entry, backends_)
+                                             : fail(VACCEL_UNAVAILABLE, "%s", slot.entry->problem.c_str());
+    const uint64_t took_ns = watch.elapsed_ns();
+    lock.lock();
+    slot.loading = false;
+    ++slot.attempts;
+    slot.failure = model ? Status() : model.error().within("model '" + name + "' cannot be used");
+    if (model) {
+      slot.facts.backend = (*model)->primary().backend().name();
+      slot.facts.inputs = (*model)->primary().inputs();
+      slot.facts.outputs = (*model)->primary().outputs();
+      slot.facts.problem.clear();
+      slot.model = std::move(*model);
+    } else {
+      slot.facts.problem = model.error().message();
+    }
+    loaded_.notify_all();
+    if (log_) {
+      log_(slot.failure.ok() ? 1 : 2, slot.failure.ok()
+                                          ? "loaded model '" + name + "' in " + slot.facts.backend + " in " +
+                                                std::to_string(took_ns / 1'000'000) + " ms"
+                                          : slot.failure.message());
+    }
+    if (!slot.failure.ok()) return Unexpected{slot.failure};
+  }
+  ++slot.users;
+  return slot.model.get();
+}
+
+void ModelStore::close(Model* model) {
+  if (model == nullptr) return;
+  std::unique_ptr<Model> last;  // unloaded after the lock is gone: it takes time
+  const std::lock_guard lock(mutex_);
+  const auto found = slots_.find(model->description().name);
+  if (found == slots_.end() || found->second.model.get() != model || found->second.users == 0) return;
+  if (--found->second.users == 0) last = std::move(found->second.model);
+}
+
+std::vector<ModelFacts> ModelStore::list() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<ModelFacts> all;
+  all.reserve(slots_.size());
+  for (const auto& [name, slot] : slots_)
+    all.push_back(slot.facts);
+  return all;
+}
+
+Result<ModelFacts> ModelStore::describe(const std::string& name) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = slots_.find(name);
+    if (found == slots_.end()) return Unexpected{unknown(name)};
+    if (!found->second.facts.backend.empty()) return found->second.facts;
+  }
+  if (const auto model = open(name)) close(*model);  // the failure is in the facts
+  const std::lock_guard lock(mutex_);
+  return slots_.find(name)->second.facts;
+}
+
+}  // namespace vaccel::runtime

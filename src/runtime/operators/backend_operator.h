@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An operator that a backend implements itself, without a model: "reference.echo".
+#pragma once
+
+#include "runtime/backend_library.h"
+#include "runtime/cancel_watcher.h"
+#include "runtime/operators/operator.h"
+
+namespace vaccel::runtime {
+
+class BackendOperator final : public Operator {
+ public:
+  /// All three must outlive the operator.
+  BackendOperator(const vaccel_backend_operator& implementation, BackendLibrary& backend,
+                  CancelWatcher& watcher)
+      : Operator(implementation.name),
+        implementation_(implementation),
+        backend_(backend),
+        watcher_(watcher) {}
+  Status run(RuntimeCall& call) const override;
+
+ private:
+  const vaccel_backend_operator& implementation_;
+  BackendLibrary& backend_;
+  CancelWatcher& watcher_;
+};
+
+}  // namespace vaccel::runtime

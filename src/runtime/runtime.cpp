@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/runtime.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "runtime/backend_library.h"
+#include "runtime/backend_run.h"
+#include "runtime/cancel_watcher.h"
+#include "runtime/descriptions.h"
+#include "runtime/model_store.h"
+#include "runtime/operators/backend_operator.h"
+#include "runtime/operators/classify.h"
+#include "runtime/operators/echo.h"
+#include "runtime/operators/infer.h"
+#include "runtime/operators/registry.h"
+#include "runtime/work_threads.h"
+
+namespace vaccel::runtime {
+namespace {
+
+constexpr size_t kLeastWorkThreads = 4;
+
+// What a thread was told last; see the functions that describe, in runtime.h.
+struct LastTold {
+  std::unique_ptr<AgentText> agent;
+  std::unique_ptr<ModelListText> models;
+  std::unique_ptr<ModelText> model;
+};
+
+LastTold& last_told() {
+  static thread_local LastTold told;
+  return told;
+}
+
+Status check_call(const RuntimeCall& call) {
+  if (call.size < sizeof(RuntimeCall) || call.operator_name == nullptr || call.output == nullptr) {
+    return failure(VACCEL_INVALID_ARGUMENT,
+                   "the call has no operator, no output function, or %zu bytes instead of %zu", call.size,
+                   sizeof(RuntimeCall));
+  }
+  return {};
+}
+
+}  // namespace
+
+// In the order of their construction; destroyed in the opposite one: work ends before models close, and
+// models before backends.
+struct Runtime::Implementation {
+  Implementation(RuntimeConfig runtime_config, Catalogue catalogue)
+      : config(std::move(runtime_config)),
+        backends(Backends::load(config, config.log)),
+        models(std::move(catalogue), backends, config.log),
+        work(std::max<size_t>(std::thread::hardware_concurrency(), kLeastWorkThreads)) {
+    operators.add(std::make_unique<ClassifyOperator>(config.image_limits, watcher));
+    operators.add(std::make_unique<InferOperator>(watcher));
+    operators.add(std::make_unique<EchoOperator>());
+    for (const auto& backend : backends.running())
+      add_operators_of(*backend);
+  }
+
+  void add_operators_of(BackendLibrary& backend) {
+    const vaccel_backend& table = backend.table();
+    for (size_t index = 0; index < table.operator_count; ++index) {
+      const vaccel_backend_operator& one = table.operators[index];
+      if (!operators.add(std::make_unique<BackendOperator>(one, backend, watcher)) && config.log) {
+        config.log(2, std::string("operator '") + one.name + "' of backend '" + backend.name() +
+                          "' is left out: there is one of that name already");
+      }
+    }
+  }
+
+  const RuntimeConfig config;
+  const Backends backends;
+  ModelStore models;
+  CancelWatcher watcher;
+  OperatorRegistry operators;
+  WorkThreads work;
+};
+
+Runtime::Runtime(std::unique_ptr<Implementation> implementation)
+    : implementation_(std::move(implementation)) {}
+Runtime::~Runtime() = default;
+
+Result<std::unique_ptr<Runtime>> Runtime::create(RuntimeConfig config) {
+  auto catalogue =
+      config.catalogue.empty() ? Result<Catalogue>{Catalogue()} : Catalogue::read(config.catalogue);
+  if (!catalogue) return Unexpected{catalogue.error()};
+  return std::unique_ptr<Runtime>(
+      new Runtime(std::make_unique<Implementation>(std::move(config), std::move(*catalogue))));
+}
+
+Result<Model*> Runtime::open_model(const std::string& name) {
+  return implementation_->models.open(name);
+}
+
+void Runtime::close_model(Model* model) {
+  implementation_->models.close(model);
+}
+
+Status Runtime::call(RuntimeCall& call) {
+  const auto run = [&]() -> Status {
+    if (Status status = check_call(call); !status.ok()) return status;
+    const std::string_view name = call.operator_name;
+    const Operator* found = implementation_->operators.find(name);
+    if (found == nullptr) return implementation_->operators.unknown(name);
+    if (Status status = check_alive(call); !status.ok()) return status;
+    return found->run(call);
+  };
+  Status status = run();
+  if (!status.ok() && call.error.set != nullptr) call.error.set(call.error.context, status.message().c_str());
+  return status;
+}
+
+Status Runtime::post(void (*work)(void*), void* argument) {
+  return implementation_->work.post(work, argument);
+}
+
+std::vector<BackendReport> Runtime::backends() const {
+  return implementation_->backends.reports();
+}
+
+const vaccel_agent& Runtime::describe() {
+  LastTold& told = last_told();
+  told.agent = std::make_unique<AgentText>(backends(), implementation_->models.size());
+  return told.agent->view();
+}
+
+const vaccel_model_list& Runtime::list_models() {
+  LastTold& told = last_told();
+  told.models = std::make_unique<ModelListText>(implementation_->models.list());
+  return told.models->view();
+}
+
+Result<const vaccel_model*> Runtime::describe_model(const std::string& name) {
+  auto facts = implementation_->models.describe(name);
+  if (!facts) return Unexpected{facts.error()};
+  LastTold& told = last_told();
+  told.model = std::make_unique<ModelText>(std::move(*facts), true);
+  return &told.model->view();
+}
+
+}  // namespace vaccel::runtime
