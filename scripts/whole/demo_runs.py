@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fetch_parts.places import ROOT, build_folder  # noqa: E402
 
-TOP_FIVE = re.compile(r"^  ([1-5])\. (\S.*\S) +(\d\.\d{4})$", re.MULTILINE)
+TOP_FIVE = re.compile(r"^  ([1-5])\. (\S(?:.*\S)?) +(\d\.\d{4})$", re.MULTILINE)
 STAGE = re.compile(r"^  (run the model|decode the photo|the whole call) +\d+\.\d\d ms$", re.MULTILINE)
 
 
