@@ -4,10 +4,12 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import unittest
+from contextlib import suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -28,6 +30,7 @@ class DemoRuns(unittest.TestCase):
         # Short: the sockets' paths must fit.
         self.temporary = Path(tempfile.mkdtemp(prefix="vt-", dir="/tmp"))
         self.addCleanup(shutil.rmtree, self.temporary, ignore_errors=True)
+        self.addCleanup(self.end_what_is_left)
         # No agent may be found that the demo did not start.
         self.environment = os.environ | {"TMPDIR": str(self.temporary), "VACCEL_ENDPOINT": "unix:/nonexistent"}
 
@@ -50,6 +53,12 @@ class DemoRuns(unittest.TestCase):
             except OSError:
                 pass  # ended meanwhile
         return found
+
+    def end_what_is_left(self):
+        """So that a test that failed leaves no agent and no guest behind."""
+        for process in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGTERM)
 
     def assert_shows_the_cat(self, done: subprocess.CompletedProcess, where: str):
         self.assertEqual(done.returncode, 0, done.stderr)
