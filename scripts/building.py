@@ -84,12 +84,12 @@ def run_showing_progress(command: list[str], progress: Progress) -> int:
     return total
 
 
-def build(preset: str) -> Path:
+def build(preset: str, target: str = "all") -> Path:
     """Brings the preset's results up to date and returns its build folder."""
     folder, progress = build_folder() / preset, Progress(preset)
     with locked(build_folder(), "VACCEL_BUILD"):  # ninja itself does not mind a second one in the same folder
         if not is_configured(folder):
             run_showing_progress(configure_command(preset, folder), progress)
-        steps = run_showing_progress(["cmake", "--build", str(folder)], progress)
+        steps = run_showing_progress(["cmake", "--build", str(folder), "--target", target], progress)
     progress.end(f"built, {steps} steps" if steps else "is up to date")
     return folder

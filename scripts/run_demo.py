@@ -51,7 +51,7 @@ def prepare(options: argparse.Namespace):
     goal = "build" if options.where != "vm" else "demo" if options.kernel == "6.1" else "vm"
     if subprocess.run([ROOT / "scripts/setup", "--for", goal]).returncode != 0:
         raise Fault("the set-up failed, see above")
-    build("release")
+    build("release", "programs")  # all but the tests
     if subprocess.run([ROOT / "scripts/make-catalogue"]).returncode != 0:
         raise Fault("the catalogue could not be made, see above")
 
