@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/config.h"
+
+#include <utility>
+
+#include "runtime/toml_reader.h"
+#include "wire/limits.h"
+
+namespace vaccel::agent {
+namespace {
+
+using runtime::TomlTable;
+
+// What the workers read from the same file; they check these themselves.
+constexpr const char* kRuntimeKeys[] = {"backends", "backend", "image"};
+constexpr int64_t kMaxPayload = static_cast<int64_t>(wire::kMaxPayloadBytes);
+
+template <typename T>
+void take(TomlTable& table, const char* key, int64_t least, int64_t most, T& value) {
+  if (const auto number = table.integer(key, least, most)) value = static_cast<T>(*number);
+}
+
+void read_limits(TomlTable table, Limits& limits) {
+  take(table, "max_sessions", 1, 1'000'000, limits.max_sessions);
+  take(table, "max_calls_in_flight", 1, 65'536, limits.max_calls_in_flight);
+  take(table, "max_models_open", 1, 65'536, limits.max_models_open);
+  take(table, "max_payload_bytes", 4096, kMaxPayload, limits.max_payload_bytes);
+  take(table, "max_session_bytes_in_flight", 4096, 64 * kMaxPayload, limits.max_session_bytes_in_flight);
+  take(table, "segment_bytes", 1 << 20, 64 * kMaxPayload, limits.segment_bytes);
+  take(table, "frame_timeout_ms", 10, 86'400'000, limits.frame_timeout_ms);
+  take(table, "shutdown_timeout_ms", 0, 86'400'000, limits.shutdown_timeout_ms);
+}
+
+void read_listen(TomlTable& root, Config& config) {
+  const auto texts = root.strings("listen");
+  if (!texts) return;
+  for (const std::string& text : *texts) {
+    auto endpoint = channel::parse_endpoint(text);
+    if (!endpoint) {
+      root.mistake("listen", endpoint.error().message());
+    } else if (endpoint->scheme == channel::Endpoint::Scheme::kLocal) {
+      root.mistake("listen", "an agent cannot listen on 'local:'");
+    } else {
+      config.listen.push_back(std::move(*endpoint));
+    }
+  }
+}
+
+void read_socket_mode(TomlTable& root, Config& config) {
+  const auto text = root.string("socket_mode");
+  if (!text) return;
+  size_t used = 0;
+  mode_t mode = 0;
+  for (const char digit : *text) {
+    if (digit < '0' || digit > '7' || used++ == 4) {
+      root.mistake("socket_mode", "'" + printable(*text) + "' is not an octal file mode such as \"0660\"");
+      return;
+    }
+    mode = mode * 8 + static_cast<mode_t>(digit - '0');
+  }
+  config.socket_mode = mode & 0777;
+}
+
+}  // namespace
+
+Result<Config> read_config(const std::filesystem::path& file) {
+  auto document = runtime::TomlDocument::read(file, file.filename().string());
+  if (!document) return Unexpected{document.error()};
+  const std::filesystem::path folder = std::filesystem::absolute(file).parent_path();
+  Config config;
+  TomlTable root = document->root();
+  read_listen(root, config);
+  read_socket_mode(root, config);
+  if (const auto path = root.string("catalogue"); path && !path->empty()) {
+    config.catalogue = (folder / *path).lexically_normal();
+  }
+  if (const auto level = root.choice("log", {"debug", "info", "warning", "error"})) {
+    constexpr const char* kLevels[] = {"debug", "info", "warning", "error"};
+    config.log_level = kLevels[*level];
+  }
+  if (auto table = root.table("limits")) read_limits(*table, config.limits);
+  if (auto table = root.table("worker")) {
+    take(*table, "count", 1, 256, config.worker.count);
+    take(*table, "threads", 1, 256, config.worker.threads);
+    if (const auto program = table->string("program"))
+      config.worker.program = (folder / *program).lexically_normal();
+  }
+  for (const char* key : kRuntimeKeys)
+    root.skip(key);
+  if (Status status = document->finish(); !status.ok()) return Unexpected{std::move(status)};
+  return config;
+}
+
+}  // namespace vaccel::agent

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// vacceld, the host's agent: reads flags and configuration, wires reactor, workers and sessions together, and
+// turns signals into an orderly end.
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+#include "agent/agent.h"
+#include "agent/notify.h"
+
+namespace {
+
+using namespace vaccel;
+
+constexpr const char* kDefaultConfig = "/etc/vaccel/vaccel.toml";
+
+struct Flags {
+  std::string config;
+  std::vector<std::string> listen;
+  std::string catalogue;
+  std::string log;
+  bool check = false;
+};
+
+// 2: an argument or the configuration is wrong.
+int complain(const Status& status) {
+  std::fprintf(stderr, "vacceld: %s\n", status.message().c_str());
+  return status.code() == VACCEL_INVALID_ARGUMENT || status.code() == VACCEL_NOT_FOUND ? 2 : EXIT_FAILURE;
+}
+
+std::filesystem::path find_worker() {
+  std::error_code error;
+  const auto folder = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  const auto installed = folder.parent_path() / "libexec" / "vaccel" / "vaccel-worker";
+  return std::filesystem::exists(folder / "vaccel-worker", error) ? folder / "vaccel-worker" : installed;
+}
+
+Result<agent::Config> make_config(Flags& flags) {
+  agent::Config config;
+  std::error_code error;
+  if (flags.config.empty() && std::filesystem::exists(kDefaultConfig, error)) flags.config = kDefaultConfig;
+  if (!flags.config.empty()) {
+    auto read = agent::read_config(flags.config);
+    if (!read) return Unexpected{read.error()};
+    config = std::move(*read);
+  }
+  if (!flags.listen.empty()) config.listen.clear();
+  for (const std::string& text : flags.listen) {
+    auto endpoint = channel::parse_endpoint(text);
+    if (!endpoint) return Unexpected{endpoint.error()};
+    config.listen.push_back(std::move(*endpoint));
+  }
+  if (config.listen.empty()) {
+    config.listen.push_back(
+        channel::parse_endpoint(std::string("unix:") + channel::kDefaultUnixSocket).value());
+  }
+  if (!flags.catalogue.empty()) config.catalogue = std::filesystem::absolute(flags.catalogue);
+  if (!flags.log.empty()) config.log_level = flags.log;
+  if (config.worker.program.empty()) config.worker.program = find_worker();
+  if (!std::filesystem::exists(config.worker.program, error)) {
+    return fail(VACCEL_NOT_FOUND, "no worker program at %s; name it in the configuration, [worker] program",
+                config.worker.program.c_str());
+  }
+  return config;
+}
+
+// A host has many VMs, and a session is a descriptor. Where the limit cannot be raised, it is what it is.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+Result<UniqueFd> take_signals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  ::sigaddset(&signals, SIGTERM);
+  ::sigaddset(&signals, SIGINT);
+  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+  UniqueFd fd{::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK)};
+  if (!fd.valid()) return fail(VACCEL_RESOURCE_EXHAUSTED, "signalfd: %s", errno_text(errno).c_str());
+  return fd;
+}
+
+int run(Flags& flags) {
+  auto config = make_config(flags);
+  if (!config) return complain(config.error());
+  runtime::Catalogue catalogue;
+  if (!config->catalogue.empty()) {
+    auto read = runtime::Catalogue::read(config->catalogue);
+    if (!read) return complain(read.error());
+    catalogue = std::move(*read);
+  }
+  if (flags.check) {
+    std::printf("configuration is fine: %zu listeners, %zu models\n", config->listen.size(),
+                catalogue.entries().size());
+    return EXIT_SUCCESS;
+  }
+  raise_descriptor_limit();
+  auto signals = take_signals();
+  if (!signals) return complain(signals.error());
+  auto reactor = agent::Reactor::create();
+  if (!reactor) return complain(reactor.error());
+
+  agent::Log log(config->log_level);
+  std::vector<std::string> worker_arguments;
+  if (!flags.config.empty()) {
+    worker_arguments.insert(worker_arguments.end(),
+                            {"--config", std::filesystem::absolute(flags.config).string()});
+  }
+  if (!config->catalogue.empty()) {
+    worker_arguments.insert(worker_arguments.end(), {"--catalogue", config->catalogue.string()});
+  }
+  if (catalogue.entries().empty())
+    log.warning("there is no model: no catalogue is configured, or it is empty");
+
+  agent::Agent server(**reactor, log, std::move(*config), std::move(catalogue), std::move(worker_arguments));
+  Status failed;
+  Status status = server.start([&](Status ready) {
+    if (ready.ok()) {
+      log.info("ready");
+      agent::notify_service_manager("READY=1");
+    } else {
+      failed = std::move(ready);
+      (*reactor)->stop();
+    }
+  });
+  if (!status.ok()) return complain(status);
+  status = (*reactor)->add(signals->get(), EPOLLIN, [&](uint32_t) {
+    signalfd_siginfo signal{};
+    while (::read(signals->get(), &signal, sizeof signal) == sizeof signal) {
+      agent::notify_service_manager("STOPPING=1");
+      server.shut_down();
+    }
+  });
+  if (!status.ok()) return complain(status);
+  (*reactor)->run();
+  (*reactor)->remove(signals->get());
+  if (!failed.ok()) return complain(failed);
+  log.info("stopped");
+  return EXIT_SUCCESS;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{
+      "vacceld, the agent of vAccel: runs operators for functions in VMs and processes on this host."};
+  Flags flags;
+  app.add_option("--config", flags.config,
+                 std::string("The configuration (TOML). Default: ") + kDefaultConfig + " if it exists")
+      ->check(CLI::ExistingFile);
+  app.add_option(
+      "--listen", flags.listen,
+      "An endpoint to listen on, instead of the configuration's: unix:/path, hvsock:/path:PORT (the host's "
+      "side of a VM's hybrid vsock), vsock:CID:PORT, tcp:127.0.0.1:PORT. May be given several times. "
+      "Default: unix:/run/vaccel/agent.sock");
+  app.add_option("--catalogue", flags.catalogue, "The folder of models, instead of the configuration's")
+      ->check(CLI::ExistingDirectory);
+  app.add_option("--log", flags.log, "debug, info, warning or error")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  app.add_flag("--check", flags.check, "Check configuration and catalogue, and exit");
+  app.set_version_flag("--version", "vacceld " VACCEL_VERSION_TEXT);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? EXIT_SUCCESS : 2;
+  }
+  return run(flags);
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The agent's event loop: descriptors (epoll), timers, and work to be done after the current event. One
+// thread runs it, and everything that it calls back runs there. It knows nothing of sessions or workers.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "core/status.h"
+#include "core/unique_fd.h"
+
+namespace vaccel::agent {
+
+class Reactor {
+ public:
+  using Task = std::move_only_function<void()>;
+  using Ready = std::move_only_function<void(uint32_t events)>;
+  struct TimerId {
+    int64_t due_ns = 0;
+    uint64_t number = 0;  ///< 0: no timer.
+    [[nodiscard]] bool set() const { return number != 0; }
+  };
+
+  static Result<std::unique_ptr<Reactor>> create();
+
+  /// Calls `ready` when the descriptor has one of `events` (EPOLLIN, EPOLLOUT; errors and hang-ups always).
+  /// It stays the caller's, who must call remove() before closing it.
+  Status add(int fd, uint32_t events, Ready ready);
+  void change(int fd, uint32_t events);
+  void remove(int fd);
+
+  /// Calls `task` once at a time of CLOCK_MONOTONIC.
+  TimerId at(int64_t due_ns, Task task);
+  TimerId after_ms(int64_t milliseconds, Task task);
+  /// Takes a timer back and clears its id; one that has fired or was never set is left alone.
+  void cancel(TimerId& timer);
+
+  /// Calls `task` after the present event, before waiting for the next. May be asked for within a task.
+  void defer(Task task) { deferred_.push_back(std::move(task)); }
+
+  /// Runs until stop().
+  void run();
+  void stop() { stopped_ = true; }
+
+ private:
+  explicit Reactor(UniqueFd epoll) : epoll_(std::move(epoll)) {}
+  void run_deferred();
+  void run_timers();
+  [[nodiscard]] int wait_ms() const;
+
+  struct Watch {
+    uint32_t generation;  // tells a descriptor's events from those of an earlier one with its number
+    std::shared_ptr<Ready> ready;
+  };
+
+  UniqueFd epoll_;
+  bool stopped_ = false;
+  uint32_t next_generation_ = 1;
+  uint64_t next_timer_ = 1;
+  std::unordered_map<int, Watch> watches_;
+  std::map<std::pair<int64_t, uint64_t>, Task> timers_;
+  std::vector<Task> deferred_;
+};
+
+}  // namespace vaccel::agent

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One worker process: starting it with its channel and segments, and learning how it ended. What is said over
+// the channel is WorkerSlot's business.
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "channel/segment.h"
+#include "channel/stream.h"
+#include "core/status.h"
+#include "core/unique_fd.h"
+
+namespace vaccel::agent {
+
+class WorkerProcess {
+ public:
+  /// Starts `program` with `arguments`; it inherits the other end of channel(), `calls`, and a results
+  /// segment of its own.
+  static Result<std::unique_ptr<WorkerProcess>> start(const std::filesystem::path& program,
+                                                      const std::vector<std::string>& arguments,
+                                                      const channel::Segment& calls, uint64_t result_bytes);
+  /// Kills it if it still runs, and waits for its end.
+  ~WorkerProcess();
+  WorkerProcess(const WorkerProcess&) = delete;
+  WorkerProcess& operator=(const WorkerProcess&) = delete;
+
+  [[nodiscard]] pid_t pid() const { return pid_; }
+  /// Readable when the process has ended.
+  [[nodiscard]] int pid_fd() const { return pid_fd_.get(); }
+  [[nodiscard]] channel::StreamChannel& channel() { return channel_; }
+  [[nodiscard]] const channel::Segment& results() const { return results_; }
+  void kill();
+  /// Collects a process that has ended. @return how, for a sentence: "exited with status 1", "was killed by
+  /// signal 11 (Segmentation fault)".
+  std::string collect();
+
+ private:
+  WorkerProcess(pid_t pid, UniqueFd pid_fd, channel::StreamChannel channel, channel::Segment results)
+      : pid_(pid), pid_fd_(std::move(pid_fd)), channel_(std::move(channel)), results_(std::move(results)) {}
+
+  pid_t pid_;
+  UniqueFd pid_fd_;
+  channel::StreamChannel channel_;
+  channel::Segment results_;
+};
+
+}  // namespace vaccel::agent

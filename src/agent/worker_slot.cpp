@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/worker_slot.h"
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "core/clock.h"
+#include "wire/limits.h"
+
+namespace vaccel::agent {
+namespace {
+
+constexpr int64_t kFirstBackoffMs = 50;
+constexpr int64_t kMaxBackoffMs = 5'000;
+constexpr int64_t kStableNs = 5'000'000'000;  // a process that lived this long did not fail to start
+constexpr uint64_t kMaxInlinePayload = uint64_t{1} << 20;
+/// Warm memory is kept for the next calls; what lies above is what only a peak needed.
+constexpr uint64_t kKeepBelow = uint64_t{64} << 20;
+
+}  // namespace
+
+// ---- ResultMemory
+// --------------------------------------------------------------------------------------------------
+
+ResultMemory::~ResultMemory() {
+  if (!offsets_.empty()) slot_.give_back(*process_, offsets_);
+}
+
+std::optional<std::span<const std::byte>> ResultMemory::bytes(const wire::Tensor& tensor) const {
+  if (tensor.segment == wire::Segment::kPayload) {
+    if (tensor.offset > payload_.size() || tensor.bytes > payload_.size() - tensor.offset)
+      return std::nullopt;
+    return std::span(payload_).subspan(tensor.offset, tensor.bytes);
+  }
+  if (tensor.segment == wire::Segment::kResults) return process_->results().at(tensor.offset, tensor.bytes);
+  return std::nullopt;
+}
+
+// ---- Processes
+// -----------------------------------------------------------------------------------------------------
+
+Result<std::unique_ptr<WorkerSlot>> WorkerSlot::create(Reactor& reactor, Log& log, Options options) {
+  auto calls = channel::Segment::create("vaccel-calls", options.segment_bytes);
+  if (!calls) return Unexpected{calls.error()};
+  return std::unique_ptr<WorkerSlot>(new WorkerSlot(reactor, log, std::move(options), std::move(*calls)));
+}
+
+WorkerSlot::WorkerSlot(Reactor& reactor, Log& log, Options options, channel::Segment calls)
+    : reactor_(reactor),
+      log_(log),
+      options_(std::move(options)),
+      calls_(std::move(calls)),
+      call_allocator_(calls_.size()) {}
+
+WorkerSlot::~WorkerSlot() {
+  reactor_.cancel(restart_timer_);
+  if (!process_) return;
+  reactor_.remove(process_->channel().fd());
+  reactor_.remove(process_->pid_fd());
+}
+
+void WorkerSlot::start(std::move_only_function<void(Status)> ready) {
+  on_first_ready_ = std::move(ready);
+  if (Status status = launch(); !status.ok()) finish_greeting(std::move(status));
+}
+
+Status WorkerSlot::launch() {
+  launched_ns_ = now_ns();
+  std::vector<std::string> arguments = options_.arguments;
+  arguments.insert(arguments.end(),
+                   {"--threads", std::to_string(options_.threads), "--parent", std::to_string(::getpid()),
+                    "--name", "vaccel-worker " + std::to_string(options_.index)});
+  auto process = WorkerProcess::start(options_.program, arguments, calls_, options_.segment_bytes);
+  if (!process) return process.error();
+  process_ = std::move(*process);
+  interest_ = EPOLLIN;
+  Status status =
+      reactor_.add(process_->channel().fd(), interest_, [this](uint32_t events) { on_channel(events); });
+  if (status.ok()) status = reactor_.add(process_->pid_fd(), EPOLLIN, [this](uint32_t) { on_exit(); });
+  if (!status.ok()) return status;
+  greet();
+  return {};
+}
+
+void WorkerSlot::greet() {
+  const uint64_t id = next_id_++;
+  send(id, wire::Hello{.client = "vacceld"});
+  running_.emplace(id, Running{{.message = wire::OpenModel{},
+                                .model = {},
+                                .done =
+                                    [this](WorkerReply reply) {
+                                      if (!reply.status.ok()) return finish_greeting(std::move(reply.status));
+                                      log_.info("worker %u runs, pid %d", options_.index, process_->pid());
+                                      finish_greeting({});
+                                    }},
+                               0,
+                               {}});
+}
+
+void WorkerSlot::finish_greeting(Status status) {
+  if (!status.ok()) {
+    start_error_ = status;
+    log_.error("worker %u does not start: %s", options_.index, status.message().c_str());
+    // Nothing will come of what waits: say so rather than let it wait for a worker that may never run.
+    for (Queued& queued : std::exchange(queue_, {})) {
+      fail_later(std::move(queued),
+                 failure(VACCEL_UNAVAILABLE, "no worker runs: %s", status.message().c_str()));
+    }
+  }
+  if (!status.ok()) {
+    if (auto ready = std::exchange(on_first_ready_, nullptr)) ready(std::move(status));
+    return;
+  }
+  start_error_ = {};
+  const uint64_t id = next_id_++;
+  send(id, wire::Describe{});
+  running_.emplace(id, Running{{.message = wire::Describe{},
+                                .model = {},
+                                .done =
+                                    [this](WorkerReply reply) {
+                                      if (reply.status.ok())
+                                        backends_ = std::move(reply.description.backends);
+                                      if (auto ready = std::exchange(on_first_ready_, nullptr)) {
+                                        ready(std::move(reply.status));
+                                      }
+                                    }},
+                               0,
+                               {}});
+  ready_ = true;
+  pump();
+}
+
+void WorkerSlot::stop() {
+  stopping_ = true;
+  reactor_.cancel(restart_timer_);
+  if (!process_) return;
+  // The worker sees the end of its channel, finishes what it runs, and exits.
+  reactor_.remove(process_->channel().fd());
+  reactor_.remove(process_->pid_fd());
+  ready_ = false;
+  process_.reset();
+}
+
+void WorkerSlot::on_exit() {
+  ready_ = false;
+  drain_channel();  // what it said before it died
+  reactor_.remove(process_->channel().fd());
+  reactor_.remove(process_->pid_fd());
+  const pid_t pid = process_->pid();
+  const std::string how = process_->collect();
+  process_.reset();
+  releases_.clear();
+  if (!stopping_) log_.error("worker %u, pid %d, %s", options_.index, pid, how.c_str());
+
+  // Calls that wait for a model which was just being loaded: loading it again may well kill the next worker
+  // too.
+  std::vector<Queued> lost;
+  for (auto& [name, model] : models_) {
+    if (model.handle == 0) std::ranges::move(model.waiting, std::back_inserter(lost));
+  }
+  models_.clear();
+  for (Queued& queued : lost) {
+    fail_later(std::move(queued),
+               failure(VACCEL_UNAVAILABLE, "the worker %s while it loaded the model", how.c_str()));
+  }
+  for (auto& [id, running] : std::exchange(running_, {})) {
+    WorkerReply reply;
+    reply.queue_ns = running.queue_ns;
+    reply.status =
+        failure(VACCEL_UNAVAILABLE, "the worker %s during this call; it was not run again", how.c_str());
+    if (!running.loading.empty()) continue;  // its callers were told above
+    if (running.request.done) running.request.done(std::move(reply));
+  }
+  if (!stopping_) launch_again();
+}
+
+void WorkerSlot::launch_again() {
+  failures_ = now_ns() - launched_ns_ > kStableNs ? 0 : failures_ + 1;
+  // The first restart is at once: most deaths are a single call's fault.
+  const int64_t delay_ms =
+      failures_ <= 1 ? 0 : std::min(kMaxBackoffMs, kFirstBackoffMs << std::min(failures_ - 2, 10u));
+  if (delay_ms > 0)
+    log_.warning("worker %u is started again in %lld ms", options_.index, static_cast<long long>(delay_ms));
+  restart_timer_ = reactor_.after_ms(delay_ms, [this] {
+    restart_timer_ = {};
+    if (Status status = launch(); !status.ok()) {
+      process_.reset();
+      finish_greeting(std::move(status));
+      launch_again();
+    }
+  });
+}
+
+// ---- The channel
+// ---------------------------------------------------------------------------------------------------
+
+template <typename Message>
+void WorkerSlot::send(uint64_t id, const Message& message) {
+  // A broken channel shows as the process's end, which is where its calls are failed.
+  (void)process_->channel().send(Message::kKind, id, encoder_.encode(message), {}, nullptr);
+  update_interest();
+}
+
+void WorkerSlot::update_interest() {
+  const uint32_t wanted = EPOLLIN | (process_->channel().sending() ? EPOLLOUT : 0u);
+  if (wanted == interest_) return;
+  interest_ = wanted;
+  reactor_.change(process_->channel().fd(), wanted);
+}
+
+void WorkerSlot::on_channel(uint32_t events) {
+  if ((events & EPOLLOUT) != 0) {
+    (void)process_->channel().flush();
+    update_interest();
+  }
+  if (!drain_channel()) {
+    // Wait for the process's end without being woken by the closed channel; one that closed it without ending
+    // is ended.
+    reactor_.remove(process_->channel().fd());
+    process_->kill();
+    return;
+  }
+  pump();
+}
+
+// Takes in what has arrived; false: the channel is of no more use.
+bool WorkerSlot::drain_channel() {
+  for (;;) {
+    const auto event = process_->channel().receive(false);
+    if (!event || *event == channel::Event::kClosed) {
+      if (!event && event.error().code() == VACCEL_PROTOCOL_ERROR) {
+        log_.error("worker %u broke the protocol: %s", options_.index, event.error().message().c_str());
+      }
+      return false;
+    }
+    if (*event == channel::Event::kBlocked) return true;
+    if (*event == channel::Event::kPartial) continue;
+    Status status;
+    if (*event == channel::Event::kFrame) {
+      status = handle_frame();
+    } else {
+      finish_result();
+    }
+    if (!status.ok()) {
+      log_.error("worker %u broke the protocol: %s", options_.index, status.message().c_str());
+      return false;
+    }
+  }
+}
+
+Status WorkerSlot::handle_frame() {
+  const auto& channel = process_->channel();
+  const wire::Header header = channel.header();
+  WorkerReply reply;
+  switch (header.kind) {
+    case wire::Kind::kWelcome: {
+      const auto welcome = wire::decode_welcome(channel.body());
+      if (!welcome) return welcome.error();
+      break;
+    }
+    case wire::Kind::kModelOpened: {
+      const auto opened = wire::decode_model_opened(channel.body());
+      if (!opened) return opened.error();
+      reply.model = opened->model;
+      break;
+    }
+    case wire::Kind::kDescription: {
+      auto description = wire::decode_description(channel.body());
+      if (!description) return description.error();
+      reply.description = std::move(*description);
+      break;
+    }
+    case wire::Kind::kResult:
+      return handle_result(header);
+    case wire::Kind::kFailure: {
+      const auto failed = wire::decode_failure(channel.body());
+      if (!failed) return failed.error();
+      reply.status = failed->status();
+      break;
+    }
+    default:
+      return failure(VACCEL_PROTOCOL_ERROR, "a worker does not send %s frames", wire::kind_name(header.kind));
+  }
+  complete(header.request_id, std::move(reply));
+  return {};
+}
+
+Status WorkerSlot::handle_result(const wire::Header& header) {
+  if (header.payload_bytes > kMaxInlinePayload) {
+    return failure(VACCEL_PROTOCOL_ERROR, "a result has a payload of %llu bytes; at most %llu come so",
+                   static_cast<unsigned long long>(header.payload_bytes),
+                   static_cast<unsigned long long>(kMaxInlinePayload));
+  }
+  auto result =
+      wire::decode_result(process_->channel().body(), {header.payload_bytes, /*other_segments=*/true});
+  if (!result) return result.error();
+  incoming_.id = header.request_id;
+  incoming_.result = std::move(*result);
+  incoming_.payload.resize(header.payload_bytes);
+  if (header.payload_bytes > 0) {
+    const channel::Destination destination{incoming_.payload.data(), incoming_.payload.size()};
+    process_->channel().accept_payload({&destination, 1});
+    return {};
+  }
+  finish_result();
+  return {};
+}
+
+// A result is whole: its outputs' places are checked, and whoever waits for it gets it.
+void WorkerSlot::finish_result() {
+  WorkerReply reply;
+  reply.result = std::move(incoming_.result);
+  reply.memory = std::make_unique<ResultMemory>(*this, process_, std::exchange(incoming_.payload, {}));
+  for (const wire::Tensor& tensor : reply.result.outputs) {
+    if (!reply.memory->bytes(tensor)) {
+      reply.status = failure(VACCEL_INTERNAL, "the worker placed an output outside of its results segment");
+    } else if (tensor.segment == wire::Segment::kResults) {
+      reply.memory->own(tensor.offset);
+    }
+  }
+  complete(incoming_.id, std::move(reply));
+}
+
+void WorkerSlot::complete(uint64_t id, WorkerReply reply) {
+  auto running = running_.extract(id);
+  if (running.empty()) return;  // a request that was given up at the worker's last end
+  reply.queue_ns = running.mapped().queue_ns;
+  if (const std::string& name = running.mapped().loading; !name.empty()) return finish_loading(name, reply);
+  running.mapped().request.done(std::move(reply));
+}
+
+// ---- Requests
+// ------------------------------------------------------------------------------------------------------
+
+void WorkerSlot::release(uint64_t offset) {
+  const auto size = call_allocator_.release(offset);
+  if (size && offset + *size > kKeepBelow) calls_.forget(offset, *size);
+}
+
+void WorkerSlot::give_back(const WorkerProcess& process, const std::vector<uint64_t>& offsets) {
+  if (&process != process_.get() || stopping_) return;  // that worker's segment has gone with it
+  if (releases_.empty()) {
+    reactor_.defer([this] {
+      while (!releases_.empty() && process_) {
+        const size_t count = std::min(releases_.size(), wire::kMaxReleases);
+        wire::Release release;
+        release.offsets.assign(releases_.end() - static_cast<std::ptrdiff_t>(count), releases_.end());
+        releases_.resize(releases_.size() - count);
+        send(0, release);
+      }
+    });
+  }
+  releases_.insert(releases_.end(), offsets.begin(), offsets.end());
+}
+
+void WorkerSlot::fail_later(Queued queued, Status status) {
+  reactor_.defer([request = std::move(queued), failed = std::move(status)]() mutable {
+    WorkerReply reply;
+    reply.status = std::move(failed);
+    reply.queue_ns = static_cast<uint64_t>(now_ns() - request.since_ns);
+    request.request.done(std::move(reply));
+  });
+}
+
+uint64_t WorkerSlot::submit(WorkerRequest request) {
+  const uint64_t ticket = next_id_++;
+  Queued queued{ticket, now_ns(), std::move(request)};
+  if (stopping_) {
+    fail_later(std::move(queued), failure(VACCEL_UNAVAILABLE, "the agent is shutting down"));
+  } else if (!ready_ && !start_error_.ok()) {
+    fail_later(std::move(queued),
+               failure(VACCEL_UNAVAILABLE, "no worker runs: %s", start_error_.message().c_str()));
+  } else {
+    queue_.push_back(std::move(queued));
+    pump();
+  }
+  return ticket;
+}
+
+void WorkerSlot::cancel(uint64_t ticket) {
+  if (running_.contains(ticket)) {
+    if (process_) send(0, wire::Cancel{ticket});
+    return;
+  }
+  const auto take_from = [&](auto& list) {
+    const auto found = std::ranges::find(list, ticket, &Queued::ticket);
+    if (found == list.end()) return false;
+    Queued queued = std::move(*found);
+    list.erase(found);
+    fail_later(std::move(queued), failure(VACCEL_CANCELLED, "the call was cancelled before it began"));
+    return true;
+  };
+  if (take_from(queue_)) return;
+  for (auto& [name, model] : models_) {
+    if (take_from(model.waiting)) return;
+  }
+}
+
+// Gives the worker as much of the queue as it has hands for.
+void WorkerSlot::pump() {
+  while (ready_ && !queue_.empty() && running_.size() < options_.threads) {
+    Queued queued = std::move(queue_.front());
+    queue_.pop_front();
+    const std::string& name = queued.request.model;
+    if (name.empty()) {
+      dispatch(std::move(queued), 0);
+      continue;
+    }
+    const auto [model, is_new] = models_.try_emplace(name);
+    if (is_new) begin_loading(name);
+    if (model->second.handle == 0) {
+      model->second.waiting.push_back(std::move(queued));
+    } else {
+      dispatch(std::move(queued), model->second.handle);
+    }
+  }
+}
+
+void WorkerSlot::dispatch(Queued queued, uint32_t handle) {
+  const int64_t now = now_ns();
+  if (has_passed(queued.request.deadline_ns, now)) {
+    return fail_later(std::move(queued),
+                      failure(VACCEL_DEADLINE_EXCEEDED, "the deadline passed while the call was queued"));
+  }
+  if (auto* call = std::get_if<wire::Call>(&queued.request.message)) {
+    call->model = handle;
+    if (queued.request.deadline_ns != 0) {
+      call->timeout_us = static_cast<uint64_t>((queued.request.deadline_ns - now + 999) / 1000);
+    }
+  }
+  std::visit([&](const auto& message) { send(queued.ticket, message); }, queued.request.message);
+  running_.emplace(queued.ticket,
+                   Running{std::move(queued.request), static_cast<uint64_t>(now - queued.since_ns), {}});
+}
+
+void WorkerSlot::begin_loading(const std::string& name) {
+  const uint64_t id = next_id_++;
+  log_.debug("worker %u loads model '%s'", options_.index, name.c_str());
+  send(id, wire::OpenModel{name});
+  running_.emplace(id, Running{{.message = wire::OpenModel{name}, .model = {}, .done = {}}, 0, name});
+}
+
+void WorkerSlot::finish_loading(const std::string& name, const WorkerReply& reply) {
+  const auto model = models_.find(name);
+  if (model == models_.end()) return;
+  std::vector<Queued> waiting = std::move(model->second.waiting);
+  if (!reply.status.ok()) {
+    log_.warning("model '%s' cannot be loaded: %s", name.c_str(), reply.status.message().c_str());
+    models_.erase(model);  // the next call tries again: the operator may have mended it
+    for (Queued& queued : waiting)
+      fail_later(std::move(queued), reply.status);
+    return;
+  }
+  model->second.handle = reply.model;
+  model->second.waiting.clear();
+  queue_.insert(queue_.begin(), std::make_move_iterator(waiting.begin()),
+                std::make_move_iterator(waiting.end()));
+}
+
+}  // namespace vaccel::agent

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A place for a worker: keeps one worker process running, queues what is to be done there, and gives it out
+// as the worker has hands free. When the process dies, what it had under way fails, what is queued waits for
+// the next process.
+//
+// A slot knows models by name and loads them on first use; it knows nothing of sessions.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "agent/config.h"
+#include "agent/log.h"
+#include "agent/reactor.h"
+#include "agent/worker_process.h"
+#include "channel/segment.h"
+#include "wire/messages.h"
+
+namespace vaccel::agent {
+
+class WorkerSlot;
+
+/// The memory of a call's results while they are being sent: what travelled in the worker's frame, and pieces
+/// of the worker's results segment. Given back when destroyed.
+class ResultMemory final : public channel::Retained {
+ public:
+  ResultMemory(WorkerSlot& slot, std::shared_ptr<WorkerProcess> process, std::vector<std::byte> payload)
+      : slot_(slot), process_(std::move(process)), payload_(std::move(payload)) {}
+  ~ResultMemory() override;
+  ResultMemory(const ResultMemory&) = delete;
+  ResultMemory& operator=(const ResultMemory&) = delete;
+
+  /// The bytes of an output; nothing when the worker placed it outside of what it has.
+  [[nodiscard]] std::optional<std::span<const std::byte>> bytes(const wire::Tensor& tensor) const;
+  void own(uint64_t offset) { offsets_.push_back(offset); }
+
+ private:
+  WorkerSlot& slot_;
+  std::shared_ptr<WorkerProcess>
+      process_;  // shared: the segment must outlive the process while results are sent
+  std::vector<std::byte> payload_;
+  std::vector<uint64_t> offsets_;
+};
+
+/// What became of a request.
+struct WorkerReply {
+  Status status;
+  uint32_t model = 0;             ///< Of OpenModel: the worker's handle.
+  wire::Description description;  ///< Of Describe.
+  wire::CallResult result;        ///< Of Call, with its outputs in `memory`.
+  std::unique_ptr<ResultMemory> memory;
+  uint64_t queue_ns = 0;  ///< From submit() until the worker got it.
+};
+
+struct WorkerRequest {
+  std::variant<wire::OpenModel, wire::Describe, wire::Call> message;
+  std::string model;        ///< Of a call: the name of the model to load first; "" for none.
+  int64_t deadline_ns = 0;  ///< Not given to the worker after this; 0: none.
+  std::move_only_function<void(WorkerReply)> done;  ///< Called exactly once, never within submit().
+};
+
+class WorkerSlot {
+ public:
+  struct Options {
+    std::filesystem::path program;
+    std::vector<std::string> arguments;
+    uint32_t threads = 8;
+    uint64_t segment_bytes = 0;
+    uint32_t index = 0;
+  };
+  static Result<std::unique_ptr<WorkerSlot>> create(Reactor& reactor, Log& log, Options options);
+  ~WorkerSlot();
+  WorkerSlot(const WorkerSlot&) = delete;
+  WorkerSlot& operator=(const WorkerSlot&) = delete;
+
+  /// Starts the first process; `ready` is called once: when it has greeted, or with why it has not.
+  void start(std::move_only_function<void(Status)> ready);
+  /// Lets the process end; nothing is restarted any more.
+  void stop();
+
+  // ---- Memory that the worker maps: where a call's payload goes
+
+  std::optional<uint64_t> allocate(uint64_t bytes) { return call_allocator_.allocate(bytes); }
+  [[nodiscard]] std::span<std::byte> memory(uint64_t offset, uint64_t bytes) const {
+    return *calls_.at(offset, bytes);
+  }
+  void release(uint64_t offset);
+
+  // ---- Requests
+
+  /// @return a ticket for cancel().
+  uint64_t submit(WorkerRequest request);
+  /// One that is queued ends as CANCELLED; one that runs is told so, and ends as it will.
+  void cancel(uint64_t ticket);
+
+  [[nodiscard]] size_t load() const { return queue_.size() + running_.size(); }
+  [[nodiscard]] const std::vector<wire::BackendInfo>& backends() const { return backends_; }
+  [[nodiscard]] pid_t pid() const { return process_ ? process_->pid() : 0; }
+
+ private:
+  friend class ResultMemory;
+  struct Queued {
+    uint64_t ticket;
+    int64_t since_ns;
+    WorkerRequest request;
+  };
+  struct Running {
+    WorkerRequest request;
+    uint64_t queue_ns;
+    std::string loading;  // the model that this request loads for others
+  };
+  struct LoadedModel {
+    uint32_t handle = 0;  // 0: loading
+    std::vector<Queued> waiting;
+  };
+
+  WorkerSlot(Reactor& reactor, Log& log, Options options, channel::Segment calls);
+  Status launch();
+  void launch_again();
+  void on_channel(uint32_t events);
+  bool drain_channel();
+  void on_exit();
+  Status handle_frame();
+  Status handle_result(const wire::Header& header);
+  void finish_result();
+  void greet();
+  void finish_greeting(Status status);
+  void pump();
+  void dispatch(Queued queued, uint32_t handle);
+  void begin_loading(const std::string& name);
+  void finish_loading(const std::string& name, const WorkerReply& reply);
+  void complete(uint64_t id, WorkerReply reply);
+  template <typename Message>
+  void send(uint64_t id, const Message& message);
+  void fail_later(Queued queued, Status status);
+  void give_back(const WorkerProcess& process, const std::vector<uint64_t>& offsets);
+  void update_interest();
+
+  Reactor& reactor_;
+  Log& log_;
+  Options options_;
+  channel::Segment calls_;
+  channel::SegmentAllocator call_allocator_;
+
+  std::shared_ptr<WorkerProcess> process_;
+  bool ready_ = false;
+  bool stopping_ = false;
+  int64_t launched_ns_ = 0;
+  uint32_t failures_ = 0;  // starts in a row that did not last
+  Status start_error_;     // why the last start failed
+  Reactor::TimerId restart_timer_;
+  std::move_only_function<void(Status)> on_first_ready_;
+  std::vector<wire::BackendInfo> backends_;
+
+  wire::Encoder encoder_;
+  uint64_t next_id_ = 1;
+  std::deque<Queued> queue_;
+  std::unordered_map<uint64_t, Running> running_;
+  std::map<std::string, LoadedModel, std::less<>> models_;
+  std::vector<uint64_t> releases_;  // to be told to the worker, together
+  struct {
+    uint64_t id = 0;
+    wire::CallResult result;
+    std::vector<std::byte> payload;
+  } incoming_;  // a result whose payload is arriving
+  uint32_t interest_ = 0;
+};
+
+}  // namespace vaccel::agent

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a worker inherits from the agent that starts it, and where.
+#pragma once
+
+namespace vaccel::worker {
+
+inline constexpr int kChannelFd = 3;
+inline constexpr int kCallsFd = 4;
+inline constexpr int kResultsFd = 5;
+
+}  // namespace vaccel::worker

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// vaccel-worker: the runtime behind a channel, in a process of its own. Started by vacceld, never by hand: it
+// finds its channel and segments at fixed descriptors.
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "runtime/runtime.h"
+#include "worker/descriptors.h"
+#include "worker/server.h"
+
+namespace {
+
+using namespace vaccel;
+
+struct Arguments {
+  std::string config;
+  std::string catalogue;
+  std::string name = "worker";
+  int threads = 8;
+  int parent = 0;
+};
+
+bool parse(int argc, char** argv, Arguments& arguments) {
+  for (int index = 1; index + 1 < argc; index += 2) {
+    const std::string flag = argv[index];
+    if (flag == "--config") {
+      arguments.config = argv[index + 1];
+    } else if (flag == "--catalogue") {
+      arguments.catalogue = argv[index + 1];
+    } else if (flag == "--name") {
+      arguments.name = argv[index + 1];
+    } else if (flag == "--threads") {
+      arguments.threads = std::atoi(argv[index + 1]);
+    } else if (flag == "--parent") {
+      arguments.parent = std::atoi(argv[index + 1]);
+    } else {
+      return false;
+    }
+  }
+  return argc % 2 == 1 && arguments.parent > 0 && arguments.threads > 0;
+}
+
+Result<std::unique_ptr<runtime::Runtime>> make_runtime(const Arguments& arguments) {
+  runtime::RuntimeConfig config;
+  if (!arguments.config.empty()) {
+    auto read = runtime::read_runtime_config(arguments.config);
+    if (!read) return Unexpected{read.error()};
+    config = std::move(*read);
+  }
+  if (!arguments.catalogue.empty()) config.catalogue = arguments.catalogue;
+  config.log = [name = arguments.name](int level, const std::string& line) {
+    constexpr const char* kLevels[] = {"debug", "info", "warning", "error"};
+    std::fprintf(stderr, "%s: %s: %s\n", name.c_str(), kLevels[level < 0 || level > 3 ? 3 : level],
+                 line.c_str());
+  };
+  return runtime::Runtime::create(std::move(config));
+}
+
+// The agent waits for a greeting's answer; this is what it gets from a worker that cannot start.
+int refuse(channel::StreamChannel& channel, const Status& status) {
+  uint64_t request = 1;
+  for (auto event = channel.receive(true); event && *event != channel::Event::kClosed;
+       event = channel.receive(true)) {
+    if (*event != channel::Event::kFrame) continue;
+    request = channel.header().request_id;
+    break;
+  }
+  wire::Encoder encoder;
+  (void)channel.send(wire::Kind::kFailure, request, encoder.encode(wire::Failure::from(status)), {}, nullptr);
+  return EXIT_FAILURE;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Arguments arguments;
+  if (!parse(argc, argv, arguments)) {
+    std::fprintf(stderr, "vaccel-worker is started by vacceld; see vacceld --help\n");
+    return 2;
+  }
+  // No worker outlives its agent, also one that died before this line.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != arguments.parent) return EXIT_FAILURE;
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGINT, SIG_IGN);  // Ctrl-C at a terminal is the agent's to hear; it ends its workers in order.
+
+  channel::StreamChannel channel{UniqueFd{worker::kChannelFd}};
+  auto calls = channel::Segment::map(UniqueFd{worker::kCallsFd}, false);
+  auto results = channel::Segment::map(UniqueFd{worker::kResultsFd}, true);
+  if (!calls || !results) return refuse(channel, calls ? results.error() : calls.error());
+  auto runtime = make_runtime(arguments);
+  if (!runtime) return refuse(channel, runtime.error());
+  worker::Server server(**runtime, std::move(channel), std::move(*calls), std::move(*results));
+  const Status status = server.serve(static_cast<uint32_t>(arguments.threads));
+  if (status.ok()) return EXIT_SUCCESS;
+  std::fprintf(stderr, "%s: error: %s\n", arguments.name.c_str(), status.message().c_str());
+  return EXIT_FAILURE;
+}

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/server.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <new>
+#include <thread>
+
+#include "core/clock.h"
+#include "core/tensor.h"
+#include "wire/limits.h"
+
+namespace vaccel::worker {
+namespace {
+
+struct FreeAligned {
+  void operator()(std::byte* memory) const {
+    ::operator delete[](memory, std::align_val_t{wire::kTensorAlignment});
+  }
+};
+using AlignedBytes = std::unique_ptr<std::byte[], FreeAligned>;
+
+AlignedBytes allocate_aligned(size_t bytes) {
+  return AlignedBytes{static_cast<std::byte*>(
+      ::operator new[](std::max<size_t>(bytes, 1), std::align_val_t{wire::kTensorAlignment}))};
+}
+
+const char* text_or_empty(const char* text) {
+  return text != nullptr ? text : "";
+}
+
+std::vector<wire::TensorInfo> infos(const vaccel_tensor_info* infos, size_t count) {
+  std::vector<wire::TensorInfo> result;
+  for (size_t index = 0; index < count; ++index) {
+    wire::TensorInfo info{
+        .name = text_or_empty(infos[index].name), .dtype = infos[index].dtype, .rank = infos[index].rank};
+    for (int32_t axis = 0; axis < info.rank; ++axis)
+      info.shape[static_cast<size_t>(axis)] = infos[index].shape[axis];
+    result.push_back(std::move(info));
+  }
+  return result;
+}
+
+wire::ModelInfo model_info(const vaccel_model& model) {
+  return {.name = text_or_empty(model.name),
+          .task = text_or_empty(model.task),
+          .description = text_or_empty(model.description),
+          .version = text_or_empty(model.version),
+          .license = text_or_empty(model.license),
+          .backend = text_or_empty(model.backend),
+          .problem = text_or_empty(model.problem),
+          .inputs = infos(model.inputs, model.input_count),
+          .outputs = infos(model.outputs, model.output_count)};
+}
+
+vaccel_attribute attribute_view(const wire::Attribute& attribute) {
+  vaccel_attribute view{};
+  view.name = attribute.name.c_str();
+  if (const auto* integer = std::get_if<int64_t>(&attribute.value)) {
+    view.type = VACCEL_ATTRIBUTE_INT;
+    view.value.integer = *integer;
+  } else if (const auto* real = std::get_if<double>(&attribute.value)) {
+    view.type = VACCEL_ATTRIBUTE_FLOAT;
+    view.value.real = *real;
+  } else {
+    view.type = VACCEL_ATTRIBUTE_STRING;
+    view.value.string = std::get<std::string>(attribute.value).c_str();
+  }
+  return view;
+}
+
+}  // namespace
+
+// Where a call's outputs go, as the runtime asks for them.
+class Server::OutputSink {
+ public:
+  explicit OutputSink(Server& server) : server_(server) {}
+  OutputSink(const OutputSink&) = delete;
+  OutputSink& operator=(const OutputSink&) = delete;
+  // Results that the agent was not told of are not the agent's to release.
+  ~OutputSink() {
+    if (told_) return;
+    const std::lock_guard lock(server_.state_mutex_);
+    for (const Output& output : outputs_) {
+      if (output.tensor.segment == wire::Segment::kResults)
+        server_.result_allocator_.release(output.tensor.offset);
+    }
+  }
+
+  static void* output(void* context, size_t index, const char* name, vaccel_dtype dtype, int32_t rank,
+                      const int64_t* shape, size_t bytes) {
+    return static_cast<OutputSink*>(context)->add(index, name, dtype, rank, shape, bytes);
+  }
+
+  // The outputs in order, those without a place in the payload at their offsets there, and the payload's
+  // pieces.
+  wire::CallResult take(std::vector<std::span<const std::byte>>& pieces) {
+    static constexpr std::array<std::byte, wire::kTensorAlignment> kPadding{};
+    std::ranges::sort(outputs_, {}, &Output::index);
+    wire::CallResult result;
+    uint64_t end = 0;
+    for (Output& output : outputs_) {
+      if (output.tensor.segment == wire::Segment::kPayload) {
+        const uint64_t begin = wire::align_up(end, wire::kTensorAlignment);
+        if (begin > end) pieces.push_back(std::span(kPadding).first(begin - end));
+        output.tensor.offset = begin;
+        pieces.emplace_back(output.memory.get(), output.tensor.bytes);
+        end = begin + output.tensor.bytes;
+      }
+      result.outputs.push_back(output.tensor);
+    }
+    told_ = true;
+    return result;
+  }
+
+ private:
+  struct Output {
+    size_t index;
+    wire::Tensor tensor;
+    AlignedBytes memory;  // of an output that travels with the result
+  };
+
+  void* add(size_t index, const char* name, vaccel_dtype dtype, int32_t rank, const int64_t* shape,
+            size_t bytes) {
+    if (outputs_.size() == wire::kMaxTensors || rank < 0 || rank > VACCEL_MAX_RANK) return nullptr;
+    wire::Tensor tensor{.name = text_or_empty(name), .dtype = dtype, .rank = rank};
+    std::copy_n(shape, rank, tensor.shape.begin());
+    tensor.bytes = bytes;
+    if (bytes <= kMaxInlineOutput) {
+      outputs_.push_back({index, std::move(tensor), allocate_aligned(bytes)});
+      return outputs_.back().memory.get();
+    }
+    std::optional<uint64_t> offset;
+    {
+      const std::lock_guard lock(server_.state_mutex_);
+      offset = server_.result_allocator_.allocate(bytes);
+    }
+    if (!offset) return nullptr;
+    tensor.segment = wire::Segment::kResults;
+    tensor.offset = *offset;
+    outputs_.push_back({index, std::move(tensor), nullptr});
+    return server_.results_.at(*offset, bytes)->data();
+  }
+
+  Server& server_;
+  std::vector<Output> outputs_;
+  bool told_ = false;
+};
+
+Server::Server(runtime::Runtime& runtime, channel::StreamChannel channel, channel::Segment calls,
+               channel::Segment results)
+    : runtime_(runtime),
+      calls_(std::move(calls)),
+      results_(std::move(results)),
+      channel_(std::move(channel)),
+      result_allocator_(results_.size()) {}
+
+Status Server::serve(uint32_t threads) {
+  std::vector<std::jthread> others;
+  for (uint32_t index = 0; index < threads; ++index)
+    others.emplace_back([this] { work(); });
+  work();
+  others.clear();  // joins
+  for (runtime::Model* model : models_)
+    runtime_.close_model(model);
+  return end_status_;
+}
+
+void Server::work() {
+  for (;;) {
+    Frame frame;
+    {
+      const std::lock_guard lock(receive_mutex_);
+      if (ended_) return;
+      const auto received = receive(frame);
+      if (!received || !*received) {
+        ended_ = true;
+        if (!received) end_status_ = received.error();
+        return;
+      }
+    }
+    handle(frame);
+  }
+}
+
+Result<bool> Server::receive(Frame& frame) {
+  for (;;) {
+    const auto event = channel_.receive(true);
+    if (!event) return Unexpected{event.error()};
+    if (*event == channel::Event::kClosed) return false;
+    if (*event != channel::Event::kFrame) continue;
+    if (channel_.header().payload_bytes > 0) {
+      return fail(VACCEL_PROTOCOL_ERROR,
+                  "the agent sent a payload of %llu bytes; payloads lie in the calls segment",
+                  static_cast<unsigned long long>(channel_.header().payload_bytes));
+    }
+    frame.header = channel_.header();
+    frame.body.assign(channel_.body().begin(), channel_.body().end());
+    if (frame.header.kind == wire::Kind::kCall) {
+      // Before the next leader can read that it is cancelled.
+      frame.cancelled = std::make_shared<std::atomic<int>>(0);
+      const std::lock_guard lock(state_mutex_);
+      running_[frame.header.request_id] = frame.cancelled;
+    }
+    return true;
+  }
+}
+
+void Server::handle(Frame& frame) {
+  switch (frame.header.kind) {
+    case wire::Kind::kHello:
+      return handle_hello(frame);
+    case wire::Kind::kOpenModel:
+      return handle_open_model(frame);
+    case wire::Kind::kDescribe:
+      return handle_describe(frame);
+    case wire::Kind::kCall:
+      return handle_call(frame);
+    case wire::Kind::kCancel:
+      return handle_cancel(frame);
+    case wire::Kind::kRelease:
+      return handle_release(frame);
+    default:
+      return reply_failure(frame.header.request_id,
+                           failure(VACCEL_PROTOCOL_ERROR, "a worker does not take %s frames",
+                                   wire::kind_name(frame.header.kind)));
+  }
+}
+
+template <typename Message>
+void Server::reply(uint64_t request_id, const Message& message,
+                   std::span<const std::span<const std::byte>> payload) {
+  const std::lock_guard lock(send_mutex_);
+  Status status = channel_.send(Message::kKind, request_id, encoder_.encode(message), payload, nullptr);
+  while (status.ok() && channel_.sending()) {
+    pollfd waiting{channel_.fd(), POLLOUT, 0};
+    ::poll(&waiting, 1, -1);
+    status = channel_.flush();
+  }
+  // A broken channel is the leader's to notice: the agent has gone.
+}
+
+void Server::reply_failure(uint64_t request_id, const Status& status) {
+  reply(request_id, wire::Failure::from(status));
+}
+
+void Server::handle_hello(const Frame& frame) {
+  const auto hello = wire::decode_hello(frame.body);
+  if (!hello) return reply_failure(frame.header.request_id, hello.error());
+  const auto version = wire::negotiate_version(*hello);
+  if (!version) return reply_failure(frame.header.request_id, version.error());
+  reply(frame.header.request_id,
+        wire::Welcome{*version, "vaccel-worker " VACCEL_VERSION_TEXT, wire::kMaxPayloadBytes, 0});
+}
+
+void Server::handle_open_model(const Frame& frame) {
+  const auto open = wire::decode_open_model(frame.body);
+  if (!open) return reply_failure(frame.header.request_id, open.error());
+  auto model = runtime_.open_model(open->name);
+  if (!model) return reply_failure(frame.header.request_id, model.error());
+  uint32_t handle = 0;
+  bool had_it = true;
+  {
+    const std::lock_guard lock(state_mutex_);
+    if (const auto known = handles_.find(open->name); known != handles_.end()) {
+      handle = known->second;
+    } else {
+      models_.push_back(*model);
+      handle = static_cast<uint32_t>(models_.size());
+      handles_.emplace(open->name, handle);
+      had_it = false;
+    }
+  }
+  if (had_it) runtime_.close_model(*model);  // one reference a model is enough
+  reply(frame.header.request_id, wire::ModelOpened{handle});
+}
+
+void Server::handle_describe(const Frame& frame) {
+  const auto describe = wire::decode_describe(frame.body);
+  if (!describe) return reply_failure(frame.header.request_id, describe.error());
+  const std::lock_guard lock(describe_mutex_);
+  wire::Description description;
+  if (describe->subject == wire::Subject::kModel) {
+    const auto model = runtime_.describe_model(describe->model);
+    if (!model) return reply_failure(frame.header.request_id, model.error());
+    description.models.push_back(model_info(**model));
+  } else {
+    const vaccel_agent& server = runtime_.describe();
+    description.server = "vaccel-worker " VACCEL_VERSION_TEXT;
+    description.model_count = server.model_count;
+    for (size_t index = 0; index < server.backend_count; ++index) {
+      const vaccel_backend_info& backend = server.backends[index];
+      description.backends.push_back({text_or_empty(backend.name), text_or_empty(backend.version),
+                                      text_or_empty(backend.devices), text_or_empty(backend.problem)});
+    }
+  }
+  reply(frame.header.request_id, description);
+}
+
+void Server::handle_cancel(const Frame& frame) {
+  const auto cancel = wire::decode_cancel(frame.body);
+  if (!cancel) return;
+  const std::lock_guard lock(state_mutex_);
+  if (const auto call = running_.find(cancel->request); call != running_.end()) call->second->store(1);
+}
+
+void Server::handle_release(const Frame& frame) {
+  const auto release = wire::decode_release(frame.body);
+  if (!release) return;
+  // Warm memory is kept for the next results; what lies above is what only a peak needed.
+  constexpr uint64_t kKeepBelow = uint64_t{64} << 20;
+  const std::lock_guard lock(state_mutex_);
+  for (const uint64_t offset : release->offsets) {
+    const auto size = result_allocator_.release(offset);
+    if (size && offset + *size > kKeepBelow) results_.forget(offset, *size);
+  }
+}
+
+void Server::handle_call(const Frame& frame) {
+  const Stopwatch stopwatch;
+  const uint64_t id = frame.header.request_id;
+  OutputSink sink(*this);
+  vaccel_timings timings{};
+  auto call = wire::decode_call(frame.body, {.payload_bytes = 0, .other_segments = true});
+  const Status status = call ? run_call(*call, frame, sink, timings) : call.error();
+  {
+    const std::lock_guard lock(state_mutex_);
+    running_.erase(id);
+  }
+  if (!status.ok()) return reply_failure(id, status);
+  std::vector<std::span<const std::byte>> pieces;
+  wire::CallResult result = sink.take(pieces);
+  timings.worker_ns = stopwatch.elapsed_ns();
+  result.timings = timings;
+  reply(id, result, pieces);
+}
+
+Result<std::vector<vaccel_tensor>> Server::map_inputs(const wire::Call& call) const {
+  std::vector<vaccel_tensor> inputs;
+  inputs.reserve(call.inputs.size());
+  for (const wire::Tensor& tensor : call.inputs) {
+    const auto data =
+        tensor.segment == wire::Segment::kCalls ? calls_.at(tensor.offset, tensor.bytes) : std::nullopt;
+    if (!data && tensor.bytes > 0) {
+      return fail(VACCEL_INTERNAL, "input '%s' does not lie in the calls segment",
+                  printable(tensor.name).c_str());
+    }
+    vaccel_tensor view{};
+    view.name = tensor.name.empty() ? nullptr : tensor.name.c_str();
+    view.data = data ? data->data() : nullptr;
+    view.bytes = tensor.bytes;
+    view.shape = tensor.shape.data();
+    view.rank = tensor.rank;
+    view.dtype = tensor.dtype;
+    // The calls segment is written by the agent alone, and not after it has sent the call: what is checked
+    // here stays.
+    if (Status status = check_view(view); !status.ok()) return Unexpected{std::move(status)};
+    inputs.push_back(view);
+  }
+  return inputs;
+}
+
+Status Server::run_call(const wire::Call& call, const Frame& frame, OutputSink& sink,
+                        vaccel_timings& timings) {
+  const auto inputs = map_inputs(call);
+  if (!inputs) return inputs.error();
+  std::vector<vaccel_attribute> attributes;
+  attributes.reserve(call.attributes.size());
+  for (const wire::Attribute& attribute : call.attributes)
+    attributes.push_back(attribute_view(attribute));
+
+  runtime::RuntimeCall run{};
+  run.size = sizeof run;
+  run.operator_name = call.operator_name.c_str();
+  if (call.model != 0) {
+    const std::lock_guard lock(state_mutex_);
+    if (call.model > models_.size())
+      return failure(VACCEL_INTERNAL, "the worker has no model %u", call.model);
+    run.model = models_[call.model - 1];
+  }
+  run.backend = call.backend.empty() ? nullptr : call.backend.c_str();
+  run.attributes = attributes.data();
+  run.attribute_count = attributes.size();
+  run.inputs = inputs->data();
+  run.input_count = inputs->size();
+  run.deadline_ns =
+      call.timeout_us == 0
+          ? 0
+          : now_ns() + static_cast<int64_t>(std::min<uint64_t>(call.timeout_us, uint64_t{1} << 50)) * 1000;
+  run.cancelled = frame.cancelled.get();
+  run.timings = call.timings ? &timings : nullptr;
+  run.output = &OutputSink::output;
+  run.output_context = &sink;
+  run.error = {nullptr, [](void*, const char*) {}};
+  return runtime_.call(run);
+}
+
+}  // namespace vaccel::worker

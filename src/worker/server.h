@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The worker's server: takes calls from the agent over one channel and runs them with the runtime. Inputs lie
+// in the calls segment, which the agent writes and this process maps read-only; large outputs go straight to
+// the results segment, which the agent maps read-only, and stay there until the agent releases them.
+//
+// Threads: `threads + 1` alike. One of them at a time, the leader, waits on the channel; when it has taken a
+// frame in, the next one leads and it does the work itself, so no call is handed from thread to thread. Since
+// the agent has at most `threads` calls under way, a leader is always there, to hear of cancellations.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "channel/segment.h"
+#include "channel/stream.h"
+#include "core/status.h"
+#include "runtime/runtime.h"
+#include "wire/messages.h"
+
+namespace vaccel::worker {
+
+/// Outputs up to this size travel in the result's own frame: cheaper than a release.
+inline constexpr size_t kMaxInlineOutput = 4096;
+
+class Server {
+ public:
+  /// @param calls    mapped for reading. @param results  mapped for writing.
+  Server(runtime::Runtime& runtime, channel::StreamChannel channel, channel::Segment calls,
+         channel::Segment results);
+
+  /// Serves until the agent closes the channel, and until the calls that it had sent are done. OK: it was
+  /// closed in order.
+  Status serve(uint32_t threads);
+
+ private:
+  class OutputSink;
+  struct Frame {
+    wire::Header header;
+    std::vector<std::byte> body;
+    std::shared_ptr<std::atomic<int>> cancelled;  // of a call
+  };
+
+  void work();
+  Result<bool> receive(Frame& frame);  // false: the channel was closed
+  void handle(Frame& frame);
+  void handle_hello(const Frame& frame);
+  void handle_open_model(const Frame& frame);
+  void handle_describe(const Frame& frame);
+  void handle_call(const Frame& frame);
+  void handle_cancel(const Frame& frame);
+  void handle_release(const Frame& frame);
+  Status run_call(const wire::Call& call, const Frame& frame, OutputSink& sink, vaccel_timings& timings);
+  Result<std::vector<vaccel_tensor>> map_inputs(const wire::Call& call) const;
+
+  template <typename Message>
+  void reply(uint64_t request_id, const Message& message,
+             std::span<const std::span<const std::byte>> payload = {});
+  void reply_failure(uint64_t request_id, const Status& status);
+  void end(Status status);
+
+  runtime::Runtime& runtime_;
+  channel::Segment calls_;
+  channel::Segment results_;
+
+  std::mutex receive_mutex_;  // held by the leader
+  channel::StreamChannel channel_;
+  bool ended_ = false;
+  Status end_status_;
+
+  std::mutex send_mutex_;
+  wire::Encoder encoder_;
+
+  std::mutex state_mutex_;
+  channel::SegmentAllocator result_allocator_;
+  std::unordered_map<uint64_t, std::shared_ptr<std::atomic<int>>> running_;
+  std::map<std::string, uint32_t, std::less<>> handles_;
+  std::vector<runtime::Model*> models_;  // handle h is models_[h - 1]
+
+  std::mutex describe_mutex_;  // descriptions live until the next one is asked for
+};
+
+}  // namespace vaccel::worker
