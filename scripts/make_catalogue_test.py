@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 import hashlib
 import os
-import shutil
 import subprocess
 import tempfile
 import tomllib
 import unittest
 from pathlib import Path
 
+from fetch_parts.archives_for_tests import with_mounts
 from fetch_parts.places import parts_folder
 
 SCRIPTS = Path(__file__).resolve().parent
@@ -69,13 +69,12 @@ class Catalogue(unittest.TestCase):
         self.assertNotIn("Traceback", done.stderr)
         self.assertFalse(self.entry.exists())
 
-    @unittest.skipUnless(shutil.which("unshare"), "unshare is not installed")
     def test_full_disk(self):
         (self.folder / "catalogue").mkdir()
         if not MODELS.is_dir():
             self.skipTest(f"{MODELS} is not there; scripts/setup fetches it")
-        script = f'mount -t tmpfs -o size=1m none {self.folder}/catalogue; exec {SCRIPTS}/make-catalogue'
-        done = subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec", script],
+        done = subprocess.run(with_mounts(f"mount -t tmpfs -o size=1m none {self.folder}/catalogue",
+                                          [SCRIPTS / "make-catalogue"]),
                               env=os.environ | {"VACCEL_CATALOGUE": str(self.folder / "catalogue")},
                               capture_output=True, text=True)
         self.assertEqual(done.returncode, 1)

@@ -4,9 +4,11 @@
 import hashlib
 import io
 import json
+import os
 import subprocess
 import tarfile
 import threading
+import unittest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -22,6 +24,14 @@ def tarball(files: dict[str, bytes]) -> bytes:
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     return stream.getvalue()
+
+
+def with_mounts(script: str, command: list) -> list:
+    """The command with the mounts of a shell script around it, which nobody else sees: tmpfs stands for full disks."""
+    unshare = ["unshare", "--mount"] + ([] if os.geteuid() == 0 else ["--user", "--map-root-user"])
+    if subprocess.run([*unshare, "true"], stderr=subprocess.DEVNULL).returncode != 0:
+        raise unittest.SkipTest("this user may not make a namespace for mounts here")
+    return [*unshare, "sh", "-ec", f'{script}; exec "$@"', "sh", *command]
 
 
 class NpmRegistry:

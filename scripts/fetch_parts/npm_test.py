@@ -8,7 +8,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from fetch_parts.archives_for_tests import NpmRegistry, tarball
+from fetch_parts.archives_for_tests import NpmRegistry, tarball, with_mounts
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 # Incompressible, so that it needs its size on the disk.
@@ -43,14 +43,13 @@ class FetchedTarball(unittest.TestCase):
             self.registry.close()
         self.is_open = False
 
-    def set_up(self, sha256=SHA256, before="true") -> subprocess.CompletedProcess:
-        """The fetching as scripts/setup does it, after the shell command `before` in namespaces of its own."""
+    def set_up(self, sha256=SHA256, mounts="") -> subprocess.CompletedProcess:
+        """The fetching as scripts/setup does it, with the mounts that a shell command makes."""
         listing = self.folder / "parts.toml"
         listing.write_text(LISTING.format(sha256=sha256))
         command = [sys.executable, "-B", "-m", "fetch_parts", "--groups", "build", "--listing", str(listing)]
-        if before != "true":
-            command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec", f'{before}; exec "$@"', "sh",
-                       *command]
+        if mounts:
+            command = with_mounts(mounts, command)
         environment = os.environ | self.registry.environment() | {
             "VACCEL_CACHE": str(self.cache), "VACCEL_PARTS": str(self.parts), "PYTHONPATH": str(SCRIPTS)}
         return subprocess.run(command, env=environment, cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True,
@@ -98,20 +97,20 @@ class FetchedTarball(unittest.TestCase):
 
     def test_full_disk(self):
         self.cache.mkdir()
-        done = self.set_up(before=f"mount -t tmpfs -o size=1m none {self.cache}")
+        done = self.set_up(mounts=f"mount -t tmpfs -o size=1m none {self.cache}")
         self.assertEqual(done.returncode, 1, done.stdout)
         self.assertRegex(done.stderr, r"no space left for .*VACCEL_CACHE")
         self.assertNotIn("Traceback", done.stderr)
 
     def test_full_disk_for_the_parts(self):
         self.parts.mkdir()
-        done = self.set_up(before=f"mount -t tmpfs -o size=1m none {self.parts}")
+        done = self.set_up(mounts=f"mount -t tmpfs -o size=1m none {self.parts}")
         self.assertEqual(done.returncode, 1, done.stdout)
         self.assertRegex(done.stderr, r"cannot write .*/parts/data: No space left on device; .*VACCEL_PARTS")
 
     def test_read_only_cache(self):
         self.cache.mkdir()
-        done = self.set_up(before=f"mount -t tmpfs -o ro none {self.cache}")
+        done = self.set_up(mounts=f"mount -t tmpfs -o ro none {self.cache}")
         self.assertEqual(done.returncode, 1, done.stdout)
         self.assertRegex(done.stderr, r"cannot write .*/cache: Read-only file system; .*VACCEL_CACHE")
 

@@ -18,7 +18,8 @@ def open_archive(path: Path):
         with tarfile.open(path, "r|*") as archive:
             yield archive
         return
-    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", path], stdout=subprocess.PIPE) as unpacker:
+    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", path], stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL) as unpacker:
         with tarfile.open(fileobj=unpacker.stdout, mode="r|") as archive:
             yield archive
         unpacker.stdout.read()  # to the end, so that dpkg-deb can say whether the package was sound
