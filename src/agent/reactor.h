@@ -43,6 +43,9 @@ class Reactor {
   /// Calls `task` after the present event, before waiting for the next. May be asked for within a task.
   void defer(Task task) { deferred_.push_back(std::move(task)); }
 
+  /// Forgets what was deferred and has not run: what it refers to is about to go.
+  void drop_deferred() { deferred_.clear(); }
+
   /// Runs until stop().
   void run();
   void stop() { stopped_ = true; }

@@ -219,6 +219,10 @@ void Session::receive() {
 
 Status Session::handle_frame() {
   const wire::Kind kind = channel_.header().kind;
+  // 0 is what a failure carries that belongs to no request.
+  if (channel_.header().request_id == 0 && kind != wire::Kind::kCancel) {
+    return failure(VACCEL_PROTOCOL_ERROR, "a %s frame has request id 0", wire::kind_name(kind));
+  }
   if (state_ == State::kGreeting) return handle_greeting();
   switch (kind) {
     case wire::Kind::kCall:
@@ -291,11 +295,11 @@ Status Session::admit(const wire::Call& call, uint64_t request_id, uint64_t payl
                    static_cast<unsigned long long>(limits.max_payload_bytes));
   }
   if (payload_bytes >
-      limits.max_session_bytes_in_flight - std::min(bytes_in_flight_, limits.max_session_bytes_in_flight)) {
+      limits.max_session_bytes_in_flight - std::min(held, limits.max_session_bytes_in_flight)) {
     return failure(
         VACCEL_RESOURCE_EXHAUSTED,
         "this session's calls in flight have %llu bytes; with %llu more it would be over the limit of %llu",
-        static_cast<unsigned long long>(bytes_in_flight_), static_cast<unsigned long long>(payload_bytes),
+        static_cast<unsigned long long>(held), static_cast<unsigned long long>(payload_bytes),
         static_cast<unsigned long long>(limits.max_session_bytes_in_flight));
   }
   if (call.operator_name.empty()) return failure(VACCEL_INVALID_ARGUMENT, "the call names no operator");
@@ -429,6 +433,17 @@ void Session::answer(InFlight& call, WorkerReply reply) {
     tensor.segment = wire::Segment::kPayload;
     tensor.offset = begin;
     end = begin + tensor.bytes;
+  }
+  const Limits& limits = host_.limits();
+  if (end > limits.max_payload_bytes || end + channel_.unsent_bytes() > limits.max_session_bytes_in_flight) {
+    return send_failure(
+        call.request_id,
+        failure(VACCEL_RESOURCE_EXHAUSTED,
+                "the result, %llu bytes, is over this agent's limits: %llu for a payload, %llu for what "
+                "a session has in flight",
+                static_cast<unsigned long long>(end),
+                static_cast<unsigned long long>(limits.max_payload_bytes),
+                static_cast<unsigned long long>(limits.max_session_bytes_in_flight)));
   }
   reply.result.timings.queue_ns = reply.queue_ns;
   reply.result.timings.agent_ns = static_cast<uint64_t>(now_ns() - call.arrived_ns);

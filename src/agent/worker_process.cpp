@@ -58,7 +58,8 @@ Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(const std::filesyste
     return fail(VACCEL_RESOURCE_EXHAUSTED, "socketpair: %s", errno_text(errno).c_str());
   }
   UniqueFd ours{ends[0]};
-  const UniqueFd theirs = above_inherited(UniqueFd{ends[1]}.get());
+  const UniqueFd low_end{ends[1]};
+  const UniqueFd theirs = above_inherited(low_end.get());
   const UniqueFd calls_fd = above_inherited(calls.fd());
   const UniqueFd results_fd = above_inherited(results->fd());
   if (!theirs.valid() || !calls_fd.valid() || !results_fd.valid()) {
@@ -98,6 +99,14 @@ WorkerProcess::~WorkerProcess() {
 
 void WorkerProcess::kill() {
   if (pid_ > 0) ::kill(pid_, SIGKILL);
+}
+
+void WorkerProcess::end(int timeout_ms) {
+  if (pid_ <= 0) return;
+  ::shutdown(channel_.fd(), SHUT_RDWR);
+  pollfd waiting{pid_fd_.get(), POLLIN, 0};
+  if (::poll(&waiting, 1, timeout_ms) <= 0) kill();
+  collect();
 }
 
 std::string WorkerProcess::collect() {

@@ -35,6 +35,9 @@ class WorkerProcess {
   [[nodiscard]] channel::StreamChannel& channel() { return channel_; }
   [[nodiscard]] const channel::Segment& results() const { return results_; }
   void kill();
+  /// Closes the channel, on which the worker finishes and exits, and waits for that; kills it when it takes
+  /// too long.
+  void end(int timeout_ms);
   /// Collects a process that has ended. @return how, for a sentence: "exited with status 1", "was killed by
   /// signal 11 (Segmentation fault)".
   std::string collect();

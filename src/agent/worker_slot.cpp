@@ -15,6 +15,7 @@ namespace {
 
 constexpr int64_t kFirstBackoffMs = 50;
 constexpr int64_t kMaxBackoffMs = 5'000;
+constexpr int kEndTimeoutMs = 2'000;          // for a worker to exit by itself
 constexpr int64_t kStableNs = 5'000'000'000;  // a process that lived this long did not fail to start
 constexpr uint64_t kMaxInlinePayload = uint64_t{1} << 20;
 /// Warm memory is kept for the next calls; what lies above is what only a peak needed.
@@ -137,10 +138,10 @@ void WorkerSlot::stop() {
   stopping_ = true;
   reactor_.cancel(restart_timer_);
   if (!process_) return;
-  // The worker sees the end of its channel, finishes what it runs, and exits.
   reactor_.remove(process_->channel().fd());
   reactor_.remove(process_->pid_fd());
   ready_ = false;
+  process_->end(kEndTimeoutMs);
   process_.reset();
 }
 
@@ -269,8 +270,14 @@ Status WorkerSlot::handle_frame() {
     }
     case wire::Kind::kDescription: {
       auto description = wire::decode_description(channel.body());
-      if (!description) return description.error();
-      reply.description = std::move(*description);
+      if (description) {
+        reply.description = std::move(*description);
+      } else if (description.error().code() == VACCEL_PROTOCOL_ERROR) {
+        return description.error();
+      } else {
+        reply.status =
+            description.error();  // a model that the protocol cannot describe is no reason to end a worker
+      }
       break;
     }
     case wire::Kind::kResult:

@@ -233,8 +233,14 @@ void Server::handle(Frame& frame) {
 template <typename Message>
 void Server::reply(uint64_t request_id, const Message& message,
                    std::span<const std::span<const std::byte>> payload) {
-  const std::lock_guard lock(send_mutex_);
-  Status status = channel_.send(Message::kKind, request_id, encoder_.encode(message), payload, nullptr);
+  std::unique_lock lock(send_mutex_);
+  const auto body = encoder_.encode(message);
+  if (body.size() > wire::kMaxBodyBytes) {
+    lock.unlock();
+    return reply_failure(
+        request_id, failure(VACCEL_INTERNAL, "the answer, %zu bytes, does not fit a frame", body.size()));
+  }
+  Status status = channel_.send(Message::kKind, request_id, body, payload, nullptr);
   while (status.ok() && channel_.sending()) {
     pollfd waiting{channel_.fd(), POLLOUT, 0};
     ::poll(&waiting, 1, -1);
