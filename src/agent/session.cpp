@@ -294,6 +294,7 @@ Status Session::admit(const wire::Call& call, uint64_t request_id, uint64_t payl
                    static_cast<unsigned long long>(payload_bytes),
                    static_cast<unsigned long long>(limits.max_payload_bytes));
   }
+  const uint64_t held = bytes_in_flight_ + channel_.unsent_bytes();
   if (payload_bytes >
       limits.max_session_bytes_in_flight - std::min(held, limits.max_session_bytes_in_flight)) {
     return failure(
