@@ -9,22 +9,26 @@
 #include <string>
 
 #include "api.h"
+#include "environment.h"
 #include "model.h"
 #include "options.h"
 
 using vaccel::onnxruntime::Api;
+using vaccel::onnxruntime::Environment;
 using vaccel::onnxruntime::Failure;
-using vaccel::onnxruntime::Handle;
 using vaccel::onnxruntime::Model;
 using vaccel::onnxruntime::Options;
-using vaccel::onnxruntime::Release;
 using vaccel::onnxruntime::SessionSetup;
 
 struct vaccel_backend_instance {
-  const vaccel_backend_host* host;
   Api api;
-  Handle<OrtEnv> environment;
+  Environment environment;
   SessionSetup setup;
+
+  vaccel_backend_instance(const vaccel_backend_host* host, const Options& options)
+      : api(Api::load(options.library)),
+        environment(api, host),
+        setup(vaccel::onnxruntime::make_session_setup(api, environment.get(), options)) {}
 };
 
 struct vaccel_backend_model {
@@ -48,26 +52,12 @@ vaccel_status guarded(const vaccel_backend_error& error, Body body) {
   }
 }
 
-void ORT_API_CALL write_log(void* parameter, OrtLoggingLevel severity, const char* /*category*/,
-                            const char* /*id*/, const char* /*location*/, const char* message) {
-  const auto* host = static_cast<const vaccel_backend_host*>(parameter);
-  const int level = severity <= ORT_LOGGING_LEVEL_INFO ? 0 : severity == ORT_LOGGING_LEVEL_WARNING ? 2 : 3;
-  host->log(host->context, level, message);
-}
-
 vaccel_status create(const vaccel_backend_host* host, const vaccel_backend_option* options,
                      size_t option_count, const vaccel_backend_error* error,
                      vaccel_backend_instance** instance) {
   return guarded(*error, [&] {
     const Options parsed = vaccel::onnxruntime::parse_options(options, option_count);
-    auto made = std::make_unique<vaccel_backend_instance>();
-    made->host = host;
-    made->api = Api::load(parsed.library);
-    const Api& api = made->api;
-    made->environment = api.make<OrtEnv>(
-        api->ReleaseEnv, VACCEL_UNAVAILABLE, api->CreateEnvWithCustomLogger, OrtLoggingFunction{write_log},
-        const_cast<void*>(static_cast<const void*>(host)), ORT_LOGGING_LEVEL_WARNING, "vaccel");
-    made->setup = vaccel::onnxruntime::make_session_setup(api, made->environment.get(), parsed);
+    auto made = std::make_unique<vaccel_backend_instance>(host, parsed);
     for (const std::string& warning : made->setup.warnings)
       host->log(host->context, 2, warning.c_str());
     *instance = made.release();

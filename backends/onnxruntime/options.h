@@ -2,12 +2,12 @@
 //
 // The options of [backend.onnxruntime], and the execution providers that they name.
 //
-//   library             path of libonnxruntime.so; default: beside the backend, else where the loader finds
-//   it threads             threads within one operation; 0, the default: one for each core inter_threads
-//   threads across operations of one model; default 1 spinning            whether idle threads spin for a
-//   while; default false, since others need the cores graph_optimization  "none", "basic", "extended" or
-//   "all"; default "all" providers           [{ name = "CUDAExecutionProvider", required = false, KEY =
-//   VALUE... }, ...], in order of
+//   library             path of libonnxruntime.so; default: beside the backend, else where the loader finds it
+//   threads             threads within one operation; 0, the default: one for each core
+//   inter_threads       threads across operations of one model; default 1
+//   spinning            whether idle threads spin for a while; default false, since others need the cores
+//   graph_optimization  "none", "basic", "extended" or "all"; default "all"
+//   providers           [{ name = "CUDAExecutionProvider", required = false, KEY = VALUE... }, ...], in order of
 //                       preference; the keys are the provider's own. The CPU comes last by itself.
 #pragma once
 

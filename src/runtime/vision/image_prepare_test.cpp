@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/vision/image_prepare.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace vaccel::runtime {
+namespace {
+
+struct OwnedPicture {
+  uint32_t width;
+  uint32_t height;
+  std::vector<uint8_t> pixels;
+  [[nodiscard]] Picture view() const { return {width, height, pixels.data()}; }
+};
+
+// Every channel of every pixel differs, and not linearly.
+OwnedPicture make_picture(uint32_t width, uint32_t height) {
+  OwnedPicture picture{width, height, {}};
+  for (uint32_t y = 0; y < height; ++y) {
+    for (uint32_t x = 0; x < width; ++x) {
+      for (uint32_t channel = 0; channel < 3; ++channel) {
+        picture.pixels.push_back(static_cast<uint8_t>((x * 37 + y * 101 + channel * 59 + x * y) % 256));
+      }
+    }
+  }
+  return picture;
+}
+
+ImageInput make_input(uint32_t width, uint32_t height) {
+  ImageInput input;
+  input.width = width;
+  input.height = height;
+  input.mean = {10, 20, 30};
+  input.scale = {2, 4, 8};
+  return input;
+}
+
+// Bilinear resizing, written down as directly as can be: the value of `channel` at (x, y) of the output.
+double sample(const OwnedPicture& picture, double left, double top, double width, double height,
+              const ImageInput& input, uint32_t x, uint32_t y, size_t channel, uint32_t out_width,
+              uint32_t out_height) {
+  (void)input;
+  const double at_x = std::clamp(left + (x + 0.5) * width / out_width - 0.5, 0.0, picture.width - 1.0);
+  const double at_y = std::clamp(top + (y + 0.5) * height / out_height - 0.5, 0.0, picture.height - 1.0);
+  const auto pixel = [&](double column, double row) {
+    const auto px = static_cast<size_t>(std::min(column, picture.width - 1.0));
+    const auto py = static_cast<size_t>(std::min(row, picture.height - 1.0));
+    return static_cast<double>(picture.pixels[3 * (py * picture.width + px) + channel]);
+  };
+  const double x0 = std::floor(at_x);
+  const double y0 = std::floor(at_y);
+  const double wx = at_x - x0;
+  const double wy = at_y - y0;
+  return (pixel(x0, y0) * (1 - wx) + pixel(x0 + 1, y0) * wx) * (1 - wy) +
+         (pixel(x0, y0 + 1) * (1 - wx) + pixel(x0 + 1, y0 + 1) * wx) * wy;
+}
+
+float tensor_at(const std::vector<float>& tensor, const ImageInput& input, uint32_t x, uint32_t y,
+                size_t channel) {
+  const size_t pixel = size_t{y} * input.width + x;
+  return input.layout == Layout::kNchw ? tensor[channel * input.width * input.height + pixel]
+                                       : tensor[3 * pixel + channel];
+}
+
+std::vector<float> prepare(const OwnedPicture& picture, const ImageInput& input) {
+  std::vector<float> tensor(size_t{3} * input.width * input.height, -1e9F);
+  prepare_image(picture.view(), input, tensor.data());
+  return tensor;
+}
+
+TEST(PrepareImage, StretchesAsTheFormulaSays) {
+  for (const auto& [from_x, from_y, to_x, to_y] : {std::array<uint32_t, 4>{31, 17, 12, 9},
+                                                   {7, 5, 20, 23},
+                                                   {1, 1, 4, 4},
+                                                   {16, 16, 16, 16},
+                                                   {3, 100, 50, 2}}) {
+    const OwnedPicture picture = make_picture(from_x, from_y);
+    ImageInput input = make_input(to_x, to_y);
+    for (const Layout layout : {Layout::kNchw, Layout::kNhwc}) {
+      for (const Colour colour : {Colour::kRgb, Colour::kBgr}) {
+        input.layout = layout;
+        input.colour = colour;
+        const std::vector<float> tensor = prepare(picture, input);
+        for (uint32_t y = 0; y < to_y; ++y) {
+          for (uint32_t x = 0; x < to_x; ++x) {
+            for (size_t channel = 0; channel < 3; ++channel) {
+              const size_t source = colour == Colour::kRgb ? channel : 2 - channel;
+              const double value = sample(picture, 0, 0, from_x, from_y, input, x, y, source, to_x, to_y);
+              const double wanted = (value - input.mean[channel]) / input.scale[channel];
+              ASSERT_NEAR(tensor_at(tensor, input, x, y, channel), wanted, 1e-3)
+                  << from_x << "x" << from_y << " to " << to_x << "x" << to_y << " at " << x << "," << y;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(PrepareImage, TheSameSizeChangesNothing) {
+  const OwnedPicture picture = make_picture(9, 6);
+  ImageInput input = make_input(9, 6);
+  input.mean = {0, 0, 0};
+  input.scale = {1, 1, 1};
+  input.layout = Layout::kNhwc;
+  const std::vector<float> tensor = prepare(picture, input);
+  for (size_t index = 0; index < tensor.size(); ++index)
+    EXPECT_EQ(tensor[index], picture.pixels[index]);
+}
+
+TEST(PrepareImage, CropsTheMiddle) {
+  const OwnedPicture picture = make_picture(40, 20);  // to a square: columns 10 to 30
+  ImageInput input = make_input(10, 10);
+  input.resize = ResizeMode::kCrop;
+  const std::vector<float> tensor = prepare(picture, input);
+  for (uint32_t y = 0; y < 10; ++y) {
+    for (uint32_t x = 0; x < 10; ++x) {
+      const double value = sample(picture, 10, 0, 20, 20, input, x, y, 0, 10, 10);
+      EXPECT_NEAR(tensor_at(tensor, input, x, y, 0), (value - 10) / 2, 1e-3);
+    }
+  }
+}
+
+TEST(PrepareImage, LetterboxesOverBlack) {
+  const OwnedPicture picture = make_picture(40, 20);
+  ImageInput input = make_input(20, 20);  // the picture takes rows 5 to 15
+  input.resize = ResizeMode::kLetterbox;
+  for (const Layout layout : {Layout::kNchw, Layout::kNhwc}) {
+    input.layout = layout;
+    const std::vector<float> tensor = prepare(picture, input);
+    for (uint32_t x = 0; x < 20; ++x) {
+      for (size_t channel = 0; channel < 3; ++channel) {
+        const float black = -input.mean[channel] / input.scale[channel];
+        EXPECT_EQ(tensor_at(tensor, input, x, 4, channel), black);
+        EXPECT_EQ(tensor_at(tensor, input, x, 15, channel), black);
+        const double value = sample(picture, 0, 0, 40, 20, input, x, 3, channel, 20, 10);
+        EXPECT_NEAR(tensor_at(tensor, input, x, 8, channel),
+                    (value - input.mean[channel]) / input.scale[channel], 1e-3);
+      }
+    }
+  }
+}
+
+TEST(PrepareImage, ASliverKeepsAPixel) {
+  const OwnedPicture picture = make_picture(1000, 1);
+  ImageInput input = make_input(8, 8);
+  input.resize = ResizeMode::kLetterbox;
+  const std::vector<float> tensor = prepare(picture, input);
+  EXPECT_TRUE(std::all_of(tensor.begin(), tensor.end(),
+                          [](float value) { return std::isfinite(value) && value > -1e8F; }));
+}
+
+}  // namespace
+}  // namespace vaccel::runtime
