@@ -1,0 +1,602 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/connection.h"
+
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "client/poll.h"
+#include "core/clock.h"
+#include "core/tensor.h"
+#include "wire/limits.h"
+
+namespace vaccel::client {
+namespace {
+
+constexpr uint64_t kFirstRequest = 2;  // 1 was the greeting
+constexpr int kStepsBetweenWrites =
+    16;  // a writer that reads meanwhile looks after its own work now and then
+constexpr int64_t kRetryNs = 10'000'000;  // where nobody can be woken
+
+bool is_unix(int fd) {
+  int domain = 0;
+  socklen_t size = sizeof domain;
+  return ::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
+}
+
+struct Free {
+  void operator()(std::byte* memory) const { std::free(memory); }
+};
+
+// The payload of a call: the inputs one after the other, each on its alignment, from where the caller has them.
+class PayloadPieces {
+ public:
+  // Appends a tensor; `offset` is where it lies. RESOURCE_EXHAUSTED: no memory to pack a strided one.
+  Status add(const vaccel_tensor& tensor, uint64_t bytes, uint64_t& offset) {
+    offset = 0;
+    if (bytes == 0) return {};
+    const std::byte* data = static_cast<const std::byte*>(tensor.data);
+    if (!is_dense(tensor)) {
+      packed_.emplace_back(static_cast<std::byte*>(std::malloc(static_cast<size_t>(bytes))));
+      if (!packed_.back()) {
+        return failure(VACCEL_RESOURCE_EXHAUSTED, "there is no memory to pack a strided tensor of %llu bytes",
+                       static_cast<unsigned long long>(bytes));
+      }
+      pack(tensor, packed_.back().get());
+      data = packed_.back().get();
+    }
+    static constexpr std::byte kPadding[wire::kTensorAlignment]{};
+    offset = wire::align_up(size_, wire::kTensorAlignment);
+    if (offset > size_) pieces_[count_++] = {kPadding, static_cast<size_t>(offset - size_)};
+    pieces_[count_++] = {data, static_cast<size_t>(bytes)};
+    size_ = offset + bytes;
+    return {};
+  }
+
+  [[nodiscard]] uint64_t size() const { return size_; }
+  [[nodiscard]] std::span<const std::span<const std::byte>> pieces() const {
+    return std::span(pieces_).first(count_);
+  }
+
+ private:
+  std::array<std::span<const std::byte>, 2 * wire::kMaxTensors> pieces_;
+  size_t count_ = 0;
+  uint64_t size_ = 0;
+  std::vector<std::unique_ptr<std::byte, Free>> packed_;
+};
+
+}  // namespace
+
+Connection::Connection(Greeted greeted, std::string endpoint, CompletionQueue& completions)
+    : endpoint_(std::move(endpoint)),
+      welcome_(std::move(greeted.welcome)),
+      completions_(completions),
+      channel_(std::move(greeted.channel)),
+      may_die_silently_(!is_unix(channel_->fd())),
+      next_id_(kFirstRequest) {
+  completions_.watch(channel_->fd());
+}
+
+Connection::~Connection() {
+  completions_.unwatch(channel_->fd());
+}
+
+// ---- Sending
+// -----------------------------------------------------------------------------------------------------------
+
+Status Connection::begin_writing(Lock& lock, int64_t deadline_ns, bool& unsent) {
+  while (writing_ && !lost_) {
+    if (writer_turn_.wait(lock, deadline_ns)) continue;
+    if (!writing_) writer_turn_.notify_one();  // the turn that was just given to this thread
+    return failure(VACCEL_DEADLINE_EXCEEDED, "the deadline passed while other calls were being sent to %s",
+                   endpoint_.c_str());
+  }
+  if (lost_) {
+    unsent = true;
+    writer_turn_.notify_one();
+    return loss_;
+  }
+  writing_ = true;
+  return {};
+}
+
+void Connection::end_writing(Lock& lock) {
+  while (!cancels_.empty() && !lost_) {
+    const wire::Cancel cancel{cancels_.back()};
+    cancels_.pop_back();
+    const uint64_t id = next_id_++;
+    lock.unlock();
+    // A full socket keeps it until the next frame; a lost connection needs no cancelling.
+    (void)channel_->send(wire::Kind::kCancel, id, encoder_.encode(cancel), {}, nullptr);
+    lock.lock();
+  }
+  writing_ = false;
+  writer_turn_.notify_one();
+}
+
+bool Connection::closed_meanwhile() const {
+  char byte = 0;
+  const ssize_t count = ::recv(channel_->fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+Status Connection::transmit(Lock& lock, wire::Kind kind, std::span<const std::byte> body,
+                            std::span<const std::span<const std::byte>> payload, int64_t deadline_ns,
+                            Exchange& exchange, bool& unsent) {
+  const bool idle = under_way_.empty();
+  exchange.id_ = next_id_++;
+  exchange.sent_ = false;
+  exchange.abandoned_ = false;
+  exchange.status_ = {};
+  exchange.done_.store(false, std::memory_order_relaxed);
+  under_way_.push_back(&exchange);
+  lock.unlock();
+  Status status;
+  if (may_die_silently_ && idle && closed_meanwhile()) {
+    status = failure(VACCEL_UNAVAILABLE, "the agent at %s has closed the connection", endpoint_.c_str());
+    unsent = true;
+  } else {
+    status = channel_->send(kind, exchange.id_, body, payload, nullptr);
+    while (status.ok() && channel_->sending())
+      status = write_on(deadline_ns);
+    if (!status.ok()) unsent = channel_->nothing_sent();
+  }
+  lock.lock();
+  if (!status.ok()) {
+    if (!exchange.done()) abandon(lock, exchange, status);
+    lose(lock, status);
+    return status;
+  }
+  exchange.sent_ = true;
+  if (exchange.done()) exchange.completed();  // the answer came before the last byte had left
+  return {};
+}
+
+// Waits until the socket takes more, and sends that. Results are taken in meanwhile if nobody else does: else
+// this end and the other could both wait for the other to read.
+Status Connection::write_on(int64_t deadline_ns) {
+  Lock lock(mutex_);
+  const bool reads = !reading_;
+  if (reads) {
+    reading_ = true;
+  } else {
+    if (!writer_wake_.valid()) writer_wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    writer_wants_to_read_ = true;
+  }
+  lock.unlock();
+  pollfd waiting[] = {{channel_->fd(), static_cast<short>(reads ? POLLIN | POLLOUT : POLLOUT), 0},
+                      {reads ? -1 : writer_wake_.get(), POLLIN, 0}};
+  const bool woken = reads || writer_wake_.valid();
+  (void)poll_until(waiting, woken ? deadline_ns : earlier(deadline_ns, now_ns() + kRetryNs));
+  lock.lock();
+  if (reads) {
+    Step last = Step::kMoved;
+    if ((waiting[0].revents & ~POLLOUT) != 0) {
+      for (int count = 0; count < kStepsBetweenWrites && last == Step::kMoved; ++count)
+        last = step(lock, false);
+    }
+    stop_reading(last == Step::kBlocked);
+  } else {
+    writer_wants_to_read_ = false;
+    uint64_t wakes = 0;
+    if (waiting[1].revents != 0) (void)!::read(writer_wake_.get(), &wakes, sizeof wakes);
+  }
+  if (ended_) return loss_;
+  lock.unlock();
+  if (waiting[0].revents != 0) {
+    if (Status status = channel_->flush(); !status.ok()) return status;
+  }
+  if (channel_->sending() && has_passed(deadline_ns, deadline_ns != 0 ? now_ns() : 0)) {
+    return failure(VACCEL_DEADLINE_EXCEEDED,
+                   "the deadline passed while the call was being sent to %s; %llu bytes were left",
+                   endpoint_.c_str(), static_cast<unsigned long long>(channel_->unsent_bytes()));
+  }
+  return {};
+}
+
+void Connection::fill_call(const CallSpec& spec, uint32_t model) {
+  call_.operator_name = spec.operator_name;
+  call_.model = model;
+  call_.backend = spec.backend != nullptr ? spec.backend : "";
+  call_.timings = spec.timings;
+  call_.attributes.resize(spec.attributes.size());
+  for (size_t index = 0; index < spec.attributes.size(); ++index) {
+    const vaccel_attribute& from = spec.attributes[index];
+    wire::Attribute& to = call_.attributes[index];
+    to.name = from.name;
+    if (from.type == VACCEL_ATTRIBUTE_INT) to.value = from.value.integer;
+    if (from.type == VACCEL_ATTRIBUTE_FLOAT) to.value = from.value.real;
+    if (from.type == VACCEL_ATTRIBUTE_STRING) to.value = std::string(from.value.string);
+  }
+  call_.timeout_us = 0;
+  if (spec.deadline_ns != 0) {
+    const int64_t left_us = (spec.deadline_ns - now_ns()) / 1000;
+    call_.timeout_us = static_cast<uint64_t>(std::max<int64_t>(left_us, 1));
+  }
+}
+
+Status Connection::send_call(const CallSpec& spec, uint32_t model, Exchange& exchange, bool& unsent) {
+  PayloadPieces payload;
+  std::array<uint64_t, wire::kMaxTensors> offsets;
+  std::array<uint64_t, wire::kMaxTensors> sizes;
+  for (size_t index = 0; index < spec.inputs.size(); ++index) {
+    sizes[index] = dense_size(spec.inputs[index]);
+    if (Status status = payload.add(spec.inputs[index], sizes[index], offsets[index]); !status.ok())
+      return status;
+  }
+  if (payload.size() > welcome_.max_payload_bytes) {
+    return failure(VACCEL_RESOURCE_EXHAUSTED,
+                   "the inputs take %llu bytes; the agent at %s takes at most %llu bytes in one call",
+                   static_cast<unsigned long long>(payload.size()), endpoint_.c_str(),
+                   static_cast<unsigned long long>(welcome_.max_payload_bytes));
+  }
+  Lock lock(mutex_);
+  if (Status status = begin_writing(lock, spec.deadline_ns, unsent); !status.ok()) return status;
+  lock.unlock();
+  fill_call(spec, model);
+  call_.inputs.resize(spec.inputs.size());
+  for (size_t index = 0; index < spec.inputs.size(); ++index) {
+    const vaccel_tensor& from = spec.inputs[index];
+    wire::Tensor& to = call_.inputs[index];
+    to.name = from.name != nullptr ? from.name : "";
+    to.dtype = from.dtype;
+    to.rank = from.rank;
+    std::copy_n(from.shape, static_cast<size_t>(from.rank), to.shape.begin());
+    to.offset = offsets[index];
+    to.bytes = sizes[index];
+  }
+  const auto body = encoder_.encode(call_);
+  lock.lock();
+  Status status;
+  if (body.size() > wire::kMaxBodyBytes) {
+    status = failure(VACCEL_INVALID_ARGUMENT,
+                     "the call's names, shapes and attributes take %zu bytes; at most %u are allowed",
+                     body.size(), wire::kMaxBodyBytes);
+  } else {
+    status = transmit(lock, wire::Kind::kCall, body, payload.pieces(), spec.deadline_ns, exchange, unsent);
+  }
+  end_writing(lock);
+  return status;
+}
+
+Status Connection::send_describe(const wire::Describe& describe, Exchange& exchange, bool& unsent) {
+  Lock lock(mutex_);
+  if (Status status = begin_writing(lock, 0, unsent); !status.ok()) return status;
+  Status status = transmit(lock, wire::Kind::kDescribe, encoder_.encode(describe), {}, 0, exchange, unsent);
+  end_writing(lock);
+  return status;
+}
+
+Status Connection::send_open_model(const char* name, Exchange& exchange, int64_t deadline_ns, bool& unsent) {
+  Lock lock(mutex_);
+  if (Status status = begin_writing(lock, deadline_ns, unsent); !status.ok()) return status;
+  Status status = transmit(lock, wire::Kind::kOpenModel, encoder_.encode(wire::OpenModel{name}), {},
+                           deadline_ns, exchange, unsent);
+  end_writing(lock);
+  return status;
+}
+
+Result<uint32_t> Connection::open_model(const char* name, int64_t deadline_ns, bool& unsent) {
+  const auto too_late = [&] {
+    return fail(VACCEL_DEADLINE_EXCEEDED, "the deadline passed while model '%s' was being opened", name);
+  };
+  const auto result_of = [&](const OpenModel& model) -> Result<uint32_t> {
+    if (model.status.ok()) return model.handle;
+    // The call that wanted the model has not been sent: it may be, on another connection.
+    if (lost_ && model.status.code() == VACCEL_UNAVAILABLE) unsent = true;
+    return Unexpected{model.status};
+  };
+  Lock lock(mutex_);
+  std::shared_ptr<OpenModel> model;
+  for (;;) {
+    const auto known = std::find_if(models_.begin(), models_.end(),
+                                    [name](const auto& candidate) { return candidate->name == name; });
+    if (known == models_.end()) break;
+    model = *known;
+    while (!model->done) {
+      if (!models_changed_.wait(lock, deadline_ns)) return too_late();
+    }
+    // If it was the deadline of the one who opened it that passed, this thread opens it itself.
+    if (model->status.code() != VACCEL_DEADLINE_EXCEEDED) return result_of(*model);
+  }
+  model.reset(new OpenModel);
+  model->name = name;
+  models_.push_back(model);
+  lock.unlock();
+  OpenModelExchange exchange;
+  Status status = send_open_model(name, exchange, deadline_ns, unsent);
+  if (status.ok()) {
+    if (!wait(exchange, deadline_ns)) abandon(exchange, too_late().error());
+    status = exchange.status();
+  }
+  lock.lock();
+  model->done = true;
+  model->handle = exchange.handle();
+  model->status = std::move(status);
+  if (!model->status.ok()) std::erase(models_, model);
+  models_changed_.notify_all();
+  return result_of(*model);
+}
+
+// ---- Receiving
+// ---------------------------------------------------------------------------------------------------------
+
+bool Connection::wait(Exchange& exchange, int64_t deadline_ns) {
+  Lock lock(mutex_);
+  bool in_time = true;
+  while (!exchange.done() && in_time) {
+    if (!reading_) {
+      reading_ = true;
+      read_for(lock, exchange, deadline_ns);
+      stop_reading(false);
+      in_time = !has_passed(deadline_ns, deadline_ns != 0 ? now_ns() : 0);
+    } else {
+      followers_.push_back(&exchange);
+      in_time = exchange.wake_.wait(lock, deadline_ns);
+      std::erase(followers_, &exchange);
+    }
+  }
+  // The turn to read may just have been given to this thread, which leaves.
+  if (!reading_) hand_on();
+  return exchange.done();
+}
+
+void Connection::read_for(Lock& lock, const Exchange& exchange, int64_t deadline_ns) {
+  const auto await_input = [&] {
+    lock.unlock();
+    const bool in_time = poll_until(channel_->fd(), POLLIN, deadline_ns);
+    lock.lock();
+    return in_time;
+  };
+  while (!exchange.done()) {
+    // While a payload goes to the memory of another exchange, whose owner may want it back, no recv() blocks.
+    const bool block = deadline_ns == 0 && (receiver_ == nullptr || receiver_ == &exchange);
+    if (block) {
+      (void)step(lock, true);
+      continue;
+    }
+    if (!channel_->within_frame() && !await_input()) return;
+    if (step(lock, false) == Step::kBlocked && !await_input()) return;
+  }
+}
+
+void Connection::take_in() {
+  Lock lock(mutex_);
+  if (reading_ || ended_) return;
+  reading_ = true;
+  while (step(lock, false) == Step::kMoved) {
+  }
+  stop_reading(true);
+}
+
+// Gives up the turn to read. @param drained  Whether all that was there has been taken in.
+void Connection::stop_reading(bool drained) {
+  reading_ = false;
+  hand_on();
+  // Frames in the channel's own memory do not make the socket readable.
+  if (!drained && followers_.empty() && !under_way_.empty() && channel_->within_frame()) completions_.raise();
+}
+
+// Gives the turn to read to one who waits for it.
+void Connection::hand_on() {
+  if (!followers_.empty()) {
+    followers_.back()->wake_.notify_one();
+  } else if (writer_wants_to_read_ && writer_wake_.valid()) {
+    const uint64_t one = 1;
+    (void)!::write(writer_wake_.get(), &one, sizeof one);
+  }
+}
+
+Connection::Step Connection::step(Lock& lock, bool block) {
+  if (ended_) return Step::kEnded;
+  if (std::exchange(discard_, false)) channel_->discard_payload();
+  Exchange* receiver = receiver_;
+  if (receiver != nullptr) receiver->busy_ = true;
+  lock.unlock();
+  auto event = channel_->receive(block);
+  lock.lock();
+  if (receiver != nullptr) {
+    receiver->busy_ = false;
+    if (receiver_ != receiver) receiver->wake_.notify_all();  // its owner waits to abandon it
+  }
+  if (!event) {
+    if (event.error().code() == VACCEL_PROTOCOL_ERROR) return end(event.error());
+    return end(event.error().within("the connection to the agent at " + endpoint_ + " was lost"));
+  }
+  switch (*event) {
+    case channel::Event::kBlocked:
+      return Step::kBlocked;
+    case channel::Event::kPartial:
+      return Step::kMoved;
+    case channel::Event::kFrame:
+      return take_frame(lock);
+    case channel::Event::kPayload:
+      return take_payload(lock);
+    case channel::Event::kClosed:
+      break;
+  }
+  return end(failure(VACCEL_UNAVAILABLE, "the agent at %s closed the connection before it answered",
+                     endpoint_.c_str()));
+}
+
+Connection::Step Connection::take_frame(Lock& lock) {
+  const wire::Header header = channel_->header();
+  Exchange* exchange = find(header.request_id);
+  if (exchange == nullptr) {
+    if (header.request_id < kFirstRequest || header.request_id >= next_id_) {
+      return end(failure(VACCEL_PROTOCOL_ERROR, "the agent at %s answered request %llu, which was never made",
+                         endpoint_.c_str(), static_cast<unsigned long long>(header.request_id)));
+    }
+    channel_->discard_payload();  // somebody has given up waiting for it
+    return Step::kMoved;
+  }
+  receiver_ = exchange;
+  exchange->busy_ = true;
+  lock.unlock();
+  destinations_.clear();
+  Status status;
+  bool is_refusal = false;  // the agent's own words, rather than something wrong with its answer
+  if (header.kind == wire::Kind::kFailure) {
+    const auto refusal = wire::decode_failure(channel_->body());
+    is_refusal = refusal.has_value();
+    status = is_refusal ? refusal->status() : refusal.error();
+  } else if (header.kind != exchange->answer_kind()) {
+    status =
+        failure(VACCEL_PROTOCOL_ERROR, "the agent at %s answered with a %s frame instead of a %s frame",
+                endpoint_.c_str(), wire::kind_name(header.kind), wire::kind_name(exchange->answer_kind()));
+  } else {
+    status = exchange->take_body(channel_->body(), header.payload_bytes, destinations_);
+  }
+  const bool payload_follows = status.ok() && header.payload_bytes > 0 && !destinations_.empty();
+  if (payload_follows) {
+    channel_->accept_payload(destinations_);
+  } else {
+    channel_->discard_payload();
+    if (status.ok()) status = exchange->finish();
+  }
+  lock.lock();
+  exchange->busy_ = false;
+  if (receiver_ != exchange) {
+    exchange->wake_.notify_all();
+    return Step::kMoved;
+  }
+  if (payload_follows) return Step::kMoved;
+  receiver_ = nullptr;
+  if (status.code() == VACCEL_PROTOCOL_ERROR && !is_refusal) return end(status);
+  complete(*exchange, std::move(status));
+  return Step::kMoved;
+}
+
+Connection::Step Connection::take_payload(Lock& lock) {
+  discard_ = false;
+  Exchange* exchange = receiver_;
+  if (exchange == nullptr) return Step::kMoved;
+  exchange->busy_ = true;
+  lock.unlock();
+  Status status = exchange->finish();
+  lock.lock();
+  exchange->busy_ = false;
+  if (receiver_ != exchange) {
+    exchange->wake_.notify_all();
+    discard_ = false;
+    return Step::kMoved;
+  }
+  receiver_ = nullptr;
+  if (status.code() == VACCEL_PROTOCOL_ERROR) return end(status);
+  complete(*exchange, std::move(status));
+  return Step::kMoved;
+}
+
+// The connection is over: all that is under way ends with the reason for which it was lost first.
+Connection::Step Connection::end(Status status) {
+  if (!lost_.exchange(true, std::memory_order_acq_rel)) loss_ = std::move(status);
+  ended_ = true;
+  receiver_ = nullptr;
+  discard_ = false;
+  ::shutdown(channel_->fd(), SHUT_RDWR);
+  completions_.unwatch(channel_->fd());
+  while (!under_way_.empty())
+    complete(*under_way_.back(), loss_);
+  writer_turn_.notify_all();
+  return Step::kEnded;
+}
+
+// A writer found the connection broken. Results that came before that are taken in yet.
+void Connection::lose(Lock& lock, Status status) {
+  if (lost_.exchange(true, std::memory_order_acq_rel)) return;
+  loss_ = std::move(status);
+  ::shutdown(channel_->fd(), SHUT_RDWR);
+  if (reading_) return;  // who reads finds the end
+  reading_ = true;
+  while (step(lock, false) == Step::kMoved) {
+  }
+  if (!ended_) end(loss_);
+  stop_reading(true);
+}
+
+Exchange* Connection::find(uint64_t id) const {
+  const auto at =
+      std::lower_bound(under_way_.begin(), under_way_.end(), id,
+                       [](const Exchange* exchange, uint64_t wanted) { return exchange->id_ < wanted; });
+  return at != under_way_.end() && (*at)->id_ == id ? *at : nullptr;
+}
+
+void Connection::complete(Exchange& exchange, Status status) {
+  forget(exchange);
+  settle(exchange, std::move(status));
+}
+
+void Connection::forget(const Exchange& exchange) {
+  std::erase(under_way_, &exchange);
+}
+
+// After this, and once the lock is free, the exchange may be gone.
+void Connection::settle(Exchange& exchange, Status status) {
+  exchange.status_ = std::move(status);
+  exchange.done_.store(true, std::memory_order_release);
+  if (exchange.sent_) exchange.completed();
+  exchange.wake_.notify_all();
+}
+
+void Connection::abandon(Exchange& exchange, const Status& status) {
+  Lock lock(mutex_);
+  abandon(lock, exchange, status);
+  send_cancels(lock);
+}
+
+void Connection::abandon(Lock& lock, Exchange& exchange, const Status& status) {
+  if (exchange.abandoned_) {  // another thread is at it, because its deadline has passed
+    while (!exchange.done())
+      exchange.wake_.wait(lock, 0);
+  }
+  if (exchange.done()) return;
+  exchange.abandoned_ = true;
+  forget(exchange);
+  if (exchange.sent_ && exchange.answer_kind() == wire::Kind::kResult) cancels_.push_back(exchange.id_);
+  if (receiver_ == &exchange) {
+    receiver_ = nullptr;
+    discard_ = true;
+    while (exchange.busy_)
+      exchange.wake_.wait(lock, 0);
+  }
+  settle(exchange, status);
+}
+
+Status Connection::expired() {
+  return {VACCEL_DEADLINE_EXCEEDED, "the call's deadline passed before its result was here"};
+}
+
+void Connection::end_expired() {
+  Lock lock(mutex_);
+  const int64_t now = now_ns();
+  for (;;) {
+    const auto late = std::find_if(under_way_.begin(), under_way_.end(), [now](const Exchange* exchange) {
+      return has_passed(exchange->expires_ns_, now);
+    });
+    if (late == under_way_.end()) break;
+    abandon(lock, **late, expired());
+  }
+  send_cancels(lock);
+}
+
+void Connection::cancel(Exchange& exchange) {
+  Lock lock(mutex_);
+  if (exchange.done()) return;
+  cancels_.push_back(exchange.id_);
+  send_cancels(lock);
+}
+
+// Sends what is to be cancelled, unless somebody writes, who does it then.
+void Connection::send_cancels(Lock& lock) {
+  if (writing_ || cancels_.empty()) return;
+  writing_ = true;
+  end_writing(lock);
+}
+
+}  // namespace vaccel::client

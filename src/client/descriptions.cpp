@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/descriptions.h"
+
+#include <algorithm>
+
+namespace vaccel::client {
+namespace {
+
+std::vector<vaccel_tensor_info> views_of(const std::vector<wire::TensorInfo>& infos) {
+  std::vector<vaccel_tensor_info> views;
+  views.reserve(infos.size());
+  for (const wire::TensorInfo& info : infos)
+    views.push_back({info.name.c_str(), info.shape.data(), info.rank, info.dtype});
+  return views;
+}
+
+std::string text(const char* text) {
+  return text != nullptr ? text : "";
+}
+
+std::vector<wire::TensorInfo> copy_infos(const vaccel_tensor_info* infos, size_t count) {
+  std::vector<wire::TensorInfo> copies(count);
+  for (size_t index = 0; index < count; ++index) {
+    const vaccel_tensor_info& info = infos[index];
+    copies[index].name = text(info.name);
+    copies[index].dtype = info.dtype;
+    copies[index].rank = std::min(info.rank, VACCEL_MAX_RANK);
+    for (int32_t axis = 0; axis < copies[index].rank; ++axis)
+      copies[index].shape[static_cast<size_t>(axis)] = info.shape[axis];
+  }
+  return copies;
+}
+
+}  // namespace
+
+Model::Model(wire::ModelInfo info)
+    : vaccel_model{},
+      info_(std::move(info)),
+      input_views_(views_of(info_.inputs)),
+      output_views_(views_of(info_.outputs)) {
+  size = sizeof(vaccel_model);
+  name = info_.name.c_str();
+  task = info_.task.c_str();
+  description = info_.description.c_str();
+  version = info_.version.c_str();
+  license = info_.license.c_str();
+  backend = info_.backend.c_str();
+  problem = info_.problem.c_str();
+  input_count = input_views_.size();
+  inputs = input_views_.data();
+  output_count = output_views_.size();
+  outputs = output_views_.data();
+}
+
+ModelList::ModelList(std::vector<wire::ModelInfo> infos) : vaccel_model_list{} {
+  for (wire::ModelInfo& info : infos) {
+    owned_.push_back(std::make_unique<Model>(std::move(info)));
+    views_.push_back(owned_.back().get());
+  }
+  size = sizeof(vaccel_model_list);
+  count = views_.size();
+  models = views_.data();
+}
+
+Agent::Agent(std::string endpoint_text, wire::Description details, const AgentLimits& limits)
+    : vaccel_agent{}, endpoint_text_(std::move(endpoint_text)), description_(std::move(details)) {
+  for (const wire::BackendInfo& backend : description_.backends) {
+    backend_views_.push_back(
+        {backend.name.c_str(), backend.version.c_str(), backend.devices.c_str(), backend.problem.c_str()});
+  }
+  size = sizeof(vaccel_agent);
+  endpoint = endpoint_text_.c_str();
+  version = description_.server.c_str();
+  protocol_version = limits.protocol_version;
+  worker_count = description_.worker_count;
+  max_payload_bytes = limits.max_payload_bytes;
+  max_calls_in_flight = limits.max_calls_in_flight;
+  model_count = description_.model_count;
+  backend_count = backend_views_.size();
+  backends = backend_views_.data();
+}
+
+wire::ModelInfo copy_model(const vaccel_model& model) {
+  return {.name = text(model.name),
+          .task = text(model.task),
+          .description = text(model.description),
+          .version = text(model.version),
+          .license = text(model.license),
+          .backend = text(model.backend),
+          .problem = text(model.problem),
+          .inputs = copy_infos(model.inputs, model.input_count),
+          .outputs = copy_infos(model.outputs, model.output_count)};
+}
+
+wire::Description copy_agent(const vaccel_agent& agent) {
+  wire::Description description;
+  description.server = text(agent.version);
+  description.worker_count = agent.worker_count;
+  description.model_count = agent.model_count;
+  for (size_t index = 0; index < agent.backend_count; ++index) {
+    const vaccel_backend_info& backend = agent.backends[index];
+    description.backends.push_back(
+        {text(backend.name), text(backend.version), text(backend.devices), text(backend.problem)});
+  }
+  return description;
+}
+
+}  // namespace vaccel::client

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the describing functions hand out: the public structs, and behind each the values that it points into.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vaccel/vaccel.h"
+#include "wire/messages.h"
+
+namespace vaccel::client {
+
+/// A model's description that owns what its fields point to.
+class Model : public vaccel_model {
+ public:
+  explicit Model(wire::ModelInfo info);
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+
+ private:
+  wire::ModelInfo info_;
+  std::vector<vaccel_tensor_info> input_views_;
+  std::vector<vaccel_tensor_info> output_views_;
+};
+
+class ModelList : public vaccel_model_list {
+ public:
+  explicit ModelList(std::vector<wire::ModelInfo> infos);
+  ModelList(const ModelList&) = delete;
+  ModelList& operator=(const ModelList&) = delete;
+
+ private:
+  std::vector<std::unique_ptr<Model>> owned_;
+  std::vector<const vaccel_model*> views_;
+};
+
+/// What is told of an agent besides its description.
+struct AgentLimits {
+  uint32_t protocol_version = 0;
+  uint64_t max_payload_bytes = 0;
+  uint32_t max_calls_in_flight = 0;
+};
+
+class Agent : public vaccel_agent {
+ public:
+  Agent(std::string endpoint_text, wire::Description details, const AgentLimits& limits);
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
+
+ private:
+  std::string endpoint_text_;
+  wire::Description description_;
+  std::vector<vaccel_backend_info> backend_views_;
+};
+
+/// The same from the structs of a runtime in this process.
+wire::ModelInfo copy_model(const vaccel_model& model);
+wire::Description copy_agent(const vaccel_agent& agent);
+
+}  // namespace vaccel::client

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/error.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace vaccel::client {
+namespace {
+
+// Plain memory: it needs no destructor, so it outlives whatever a thread does at its end, and a program may
+// unload the library.
+constexpr size_t kSentenceBytes = 2048;
+constexpr char kCut[] = "...";
+thread_local char sentence[kSentenceBytes];
+
+}  // namespace
+
+vaccel_status report(const Status& status) {
+  if (status.ok()) return VACCEL_OK;
+  const std::string& message = status.message();
+  const size_t size = std::min(message.size(), kSentenceBytes - 1);
+  std::memcpy(sentence, message.data(), size);
+  sentence[size] = '\0';
+  if (message.size() > size) std::memcpy(sentence + kSentenceBytes - sizeof kCut, kCut, sizeof kCut);
+  return status.code();
+}
+
+const char* last_sentence() {
+  return sentence;
+}
+
+}  // namespace vaccel::client

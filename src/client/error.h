@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The calling thread's last failure: where a Status becomes what the C API returns.
+#pragma once
+
+#include "core/status.h"
+
+namespace vaccel::client {
+
+/// Keeps a failure's sentence for vaccel_error_message() in this thread, and returns its code. An OK status
+/// changes nothing.
+vaccel_status report(const Status& status);
+
+/// What report() kept last; "" when there was nothing. Valid until this thread's next report().
+const char* last_sentence();
+
+}  // namespace vaccel::client

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/exchange.h"
+
+#include "core/clock.h"
+
+namespace vaccel::client {
+namespace {
+
+// Whatever is wrong with an answer, it is the other end that broke the protocol.
+Status unusable(const char* what, const Status& why) {
+  return failure(VACCEL_PROTOCOL_ERROR, "the agent's %s cannot be used: %s", what, why.message().c_str());
+}
+
+}  // namespace
+
+Status CallExchange::take_body(std::span<const std::byte> body, uint64_t payload_bytes,
+                               std::vector<channel::Destination>& destinations) {
+  const auto result = wire::decode_result(body, {.payload_bytes = payload_bytes});
+  if (!result) return unusable("result", result.error());
+  if (!wants_outputs_ && places_.empty()) return {};
+  auto outputs = lay_out(*result, payload_bytes, places_, destinations);
+  if (!outputs) return outputs.error();
+  outputs_ = std::move(*outputs);
+  return {};
+}
+
+Status CallExchange::finish() {
+  if (!outputs_) return {};
+  if (Status status = check_contents(*outputs_); !status.ok()) return unusable("result", status);
+  outputs_->timings.total_ns = static_cast<uint64_t>(now_ns() - started_ns_);
+  return {};
+}
+
+Status OpenModelExchange::take_body(std::span<const std::byte> body, uint64_t,
+                                    std::vector<channel::Destination>&) {
+  const auto opened = wire::decode_model_opened(body);
+  if (!opened) return unusable("answer", opened.error());
+  handle_ = opened->model;
+  return {};
+}
+
+Status DescribeExchange::take_body(std::span<const std::byte> body, uint64_t,
+                                   std::vector<channel::Destination>&) {
+  auto description = wire::decode_description(body);
+  if (!description) return unusable("description", description.error());
+  description_ = std::move(*description);
+  return {};
+}
+
+}  // namespace vaccel::client

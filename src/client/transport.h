@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a session does its calls with: an agent at the end of a connection (remote.h), or the runtime in this
+// process (local.h).
+#pragma once
+
+#include <memory>
+
+#include "client/call.h"
+#include "client/descriptions.h"
+#include "client/outputs.h"
+#include "client/request.h"
+
+namespace vaccel::client {
+
+/// Thread-safe.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+
+  /// Runs a checked call. @param outputs  out; nullptr: results are not wanted.
+  virtual Status call(const CallSpec& spec, OutputsPtr* outputs) = 0;
+  /// Starts a checked call; the spec is not needed any more when it returns, except for the memory of its
+  /// places.
+  virtual Result<std::unique_ptr<vaccel_request>> submit(const CallSpec& spec,
+                                                         const RequestTraits& traits) = 0;
+  /// Takes in what has arrived for submitted calls, without blocking, and ends those whose deadline has passed.
+  virtual void take_in() = 0;
+
+  /// A sign of life.
+  virtual Status ping(int64_t deadline_ns) = 0;
+  virtual Status load_model(const char* name) = 0;
+  virtual Result<std::unique_ptr<ModelList>> list_models() = 0;
+  virtual Result<std::unique_ptr<Model>> describe_model(const char* name) = 0;
+  virtual Result<std::unique_ptr<Agent>> describe_agent() = 0;
+};
+
+}  // namespace vaccel::client

@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The C API: checks what callers hand in, and says what became of it. All else is elsewhere.
+#include "vaccel/vaccel.h"
+
+#include <limits>
+
+#include "client/call.h"
+#include "client/error.h"
+#include "client/outputs.h"
+#include "client/request.h"
+#include "client/session.h"
+#include "core/clock.h"
+#include "core/tensor.h"
+#include "wire/limits.h"
+
+using vaccel::failure;
+using vaccel::Status;
+using vaccel::client::CallSpec;
+using vaccel::client::ClassesPtr;
+using vaccel::client::OutputsPtr;
+using vaccel::client::report;
+
+#define VACCEL_TEXT_(x) #x
+#define VACCEL_TEXT(x) VACCEL_TEXT_(x)
+
+namespace {
+
+Status is_null(const char* what) {
+  return failure(VACCEL_INVALID_ARGUMENT, "%s is NULL", what);
+}
+
+// The parts of a call that its options say.
+Status read_options(const vaccel_call_options* given, CallSpec& spec, void** user_data = nullptr) {
+  if (given == nullptr) return {};
+  vaccel_call_options options;
+  if (Status status = vaccel::client::read_sized(given, "vaccel_call_options", options); !status.ok())
+    return status;
+  if ((options.flags & ~VACCEL_CALL_TIMINGS) != 0 || options.reserved != 0) {
+    return failure(
+        VACCEL_INVALID_ARGUMENT,
+        "vaccel_call_options has flags 0x%x and reserved 0x%x; only VACCEL_CALL_TIMINGS (0x%x) is defined",
+        options.flags, options.reserved, VACCEL_CALL_TIMINGS);
+  }
+  spec.deadline_ns = options.deadline_ns;
+  spec.backend = options.backend;
+  spec.timings = (options.flags & VACCEL_CALL_TIMINGS) != 0;
+  spec.places = {options.outputs, options.output_count};
+  if (user_data != nullptr) *user_data = options.user_data;
+  return {};
+}
+
+// The one input and the one attribute of the operator "classify".
+class ClassifyArguments {
+ public:
+  ClassifyArguments(const void* image, size_t image_size, uint32_t top) : image_size_(image_size), top_(top) {
+    shape_ = static_cast<int64_t>(image_size);
+    input_.name = "image";
+    input_.data = const_cast<void*>(image);
+    input_.bytes = image_size;
+    input_.shape = &shape_;
+    input_.rank = 1;
+    input_.dtype = VACCEL_UINT8;
+    attribute_.name = "top";
+    attribute_.type = VACCEL_ATTRIBUTE_INT;
+    attribute_.value.integer = top;
+  }
+  ClassifyArguments(const ClassifyArguments&) = delete;
+  ClassifyArguments& operator=(const ClassifyArguments&) = delete;
+
+  Status set(const char* model, CallSpec& spec) const {
+    if (Status status = vaccel::client::check_name(model, "model's name"); !status.ok()) return status;
+    if (input_.data == nullptr) return is_null("the image");
+    if (image_size_ == 0) return {VACCEL_INVALID_ARGUMENT, "the image has 0 bytes"};
+    if (top_ == 0) return {VACCEL_INVALID_ARGUMENT, "top is 0; ask for at least one class"};
+    if (!spec.places.empty()) {
+      return {VACCEL_INVALID_ARGUMENT,
+              "options.outputs is set; classes always lie in memory of the library's (vaccel_call() with the "
+              "operator 'classify' returns tensors)"};
+    }
+    spec.operator_name = "classify";
+    spec.model = model;
+    spec.inputs = {&input_, 1};
+    spec.attributes = {&attribute_, 1};
+    spec.timings = true;
+    return {};
+  }
+
+ private:
+  size_t image_size_;
+  uint32_t top_;
+  int64_t shape_;
+  vaccel_tensor input_{};
+  vaccel_attribute attribute_{};
+};
+
+vaccel_status call(vaccel_session* session, const CallSpec& spec, vaccel_outputs** outputs) {
+  if (Status status = check_call(spec); !status.ok()) return report(status);
+  if (outputs == nullptr) return report(session->transport->call(spec, nullptr));
+  OutputsPtr results;
+  if (Status status = session->transport->call(spec, &results); !status.ok()) return report(status);
+  *outputs = results.release();
+  return VACCEL_OK;
+}
+
+vaccel_status submit(vaccel_session* session, const CallSpec& spec,
+                     const vaccel::client::RequestTraits& traits, vaccel_request** request) {
+  if (Status status = check_call(spec); !status.ok()) return report(status);
+  auto submitted = session->transport->submit(spec, traits);
+  if (!submitted) return report(submitted.error());
+  *request = submitted->release();
+  return VACCEL_OK;
+}
+
+// What taking the results of a request has in common.
+Status check_takable(const vaccel_request* request, const void* out) {
+  if (request == nullptr) return is_null("the request");
+  if (out == nullptr) return is_null("the place for the results");
+  if (!request->done()) return {VACCEL_UNAVAILABLE, "the request has not completed"};
+  return request->status();
+}
+
+Status already_taken() {
+  return {VACCEL_INVALID_ARGUMENT, "the results of this request have been taken before"};
+}
+
+}  // namespace
+
+// ---- The library itself
+
+const char* vaccel_version(void) {
+  return VACCEL_TEXT(VACCEL_VERSION_MAJOR) "." VACCEL_TEXT(VACCEL_VERSION_MINOR) "." VACCEL_TEXT(
+      VACCEL_VERSION_PATCH);
+}
+
+const char* vaccel_status_name(vaccel_status status) {
+  return vaccel::status_name(status);
+}
+
+const char* vaccel_error_message(void) {
+  return vaccel::client::last_sentence();
+}
+
+int64_t vaccel_deadline_after_us(uint64_t timeout_us) {
+  constexpr auto kMost = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
+  const auto now = static_cast<uint64_t>(vaccel::now_ns());
+  if (timeout_us >= (kMost - now) / 1000) return static_cast<int64_t>(kMost);
+  return static_cast<int64_t>(now + timeout_us * 1000);
+}
+
+// ---- Sessions
+
+vaccel_status vaccel_open(const char* endpoint, const vaccel_open_options* options,
+                          vaccel_session** session) {
+  if (session == nullptr) return report(is_null("the place for the session"));
+  vaccel_open_options known;
+  if (Status status = vaccel::client::read_sized(options, "vaccel_open_options", known); !status.ok())
+    return report(status);
+  if (known.reserved != 0)
+    return report({VACCEL_INVALID_ARGUMENT, "vaccel_open_options has a reserved field that is not zero"});
+  auto opened =
+      endpoint != nullptr ? vaccel::client::open_at(endpoint, known) : vaccel::client::open_anywhere(known);
+  if (!opened) return report(opened.error());
+  *session = opened->release();
+  return VACCEL_OK;
+}
+
+void vaccel_close(vaccel_session* session) {
+  delete session;
+}
+
+const char* vaccel_session_endpoint(const vaccel_session* session) {
+  return session != nullptr ? session->endpoint.c_str() : "";
+}
+
+// ---- Calls
+
+void vaccel_outputs_free(vaccel_outputs* outputs) {
+  vaccel::client::FreeOutputs{}(outputs);
+}
+
+void vaccel_classes_free(vaccel_classes* classes) {
+  vaccel::client::FreeClasses{}(classes);
+}
+
+vaccel_status vaccel_classify(vaccel_session* session, const char* model, const void* image,
+                              size_t image_size, uint32_t top, const vaccel_call_options* options,
+                              vaccel_classes** classes) {
+  if (session == nullptr) return report(is_null("the session"));
+  if (classes == nullptr) return report(is_null("the place for the classes"));
+  CallSpec spec;
+  if (Status status = read_options(options, spec); !status.ok()) return report(status);
+  const ClassifyArguments arguments(image, image_size, top);
+  if (Status status = arguments.set(model, spec); !status.ok()) return report(status);
+  vaccel_outputs* outputs = nullptr;
+  if (const vaccel_status status = call(session, spec, &outputs); status != VACCEL_OK) return status;
+  auto result = vaccel::client::classes_from(OutputsPtr{outputs});
+  if (!result) return report(result.error());
+  *classes = result->release();
+  return VACCEL_OK;
+}
+
+vaccel_status vaccel_infer(vaccel_session* session, const char* model, const vaccel_tensor* inputs,
+                           size_t input_count, const vaccel_call_options* options, vaccel_outputs** outputs) {
+  if (Status status = vaccel::client::check_name(model, "model's name"); !status.ok()) return report(status);
+  if (outputs == nullptr) return report(is_null("the place for the outputs"));
+  return vaccel_call(session, "infer", model, nullptr, 0, inputs, input_count, options, outputs);
+}
+
+vaccel_status vaccel_call(vaccel_session* session, const char* operator_name, const char* model,
+                          const vaccel_attribute* attributes, size_t attribute_count,
+                          const vaccel_tensor* inputs, size_t input_count, const vaccel_call_options* options,
+                          vaccel_outputs** outputs) {
+  if (session == nullptr) return report(is_null("the session"));
+  CallSpec spec;
+  spec.operator_name = operator_name;
+  spec.model = model;
+  spec.attributes = {attributes, attribute_count};
+  spec.inputs = {inputs, input_count};
+  if (Status status = read_options(options, spec); !status.ok()) return report(status);
+  return call(session, spec, outputs);
+}
+
+vaccel_status vaccel_ping(vaccel_session* session, const vaccel_call_options* options,
+                          uint64_t* round_trip_ns) {
+  if (session == nullptr) return report(is_null("the session"));
+  CallSpec spec;
+  spec.operator_name = "vaccel.echo";
+  if (Status status = read_options(options, spec); !status.ok()) return report(status);
+  if (Status status = check_call(spec); !status.ok()) return report(status);
+  const vaccel::Stopwatch stopwatch;
+  if (Status status = session->transport->ping(spec.deadline_ns); !status.ok()) return report(status);
+  if (round_trip_ns != nullptr) *round_trip_ns = stopwatch.elapsed_ns();
+  return VACCEL_OK;
+}
+
+// ---- Calls that do not block
+
+vaccel_status vaccel_submit_classify(vaccel_session* session, const char* model, const void* image,
+                                     size_t image_size, uint32_t top, const vaccel_call_options* options,
+                                     vaccel_request** request) {
+  if (session == nullptr) return report(is_null("the session"));
+  if (request == nullptr) return report(is_null("the place for the request"));
+  CallSpec spec;
+  vaccel::client::RequestTraits traits{.is_classify = true};
+  if (Status status = read_options(options, spec, &traits.user_data); !status.ok()) return report(status);
+  const ClassifyArguments arguments(image, image_size, top);
+  if (Status status = arguments.set(model, spec); !status.ok()) return report(status);
+  return submit(session, spec, traits, request);
+}
+
+vaccel_status vaccel_submit_infer(vaccel_session* session, const char* model, const vaccel_tensor* inputs,
+                                  size_t input_count, const vaccel_call_options* options,
+                                  vaccel_request** request) {
+  if (Status status = vaccel::client::check_name(model, "model's name"); !status.ok()) return report(status);
+  return vaccel_submit_call(session, "infer", model, nullptr, 0, inputs, input_count, options, request);
+}
+
+vaccel_status vaccel_submit_call(vaccel_session* session, const char* operator_name, const char* model,
+                                 const vaccel_attribute* attributes, size_t attribute_count,
+                                 const vaccel_tensor* inputs, size_t input_count,
+                                 const vaccel_call_options* options, vaccel_request** request) {
+  if (session == nullptr) return report(is_null("the session"));
+  if (request == nullptr) return report(is_null("the place for the request"));
+  CallSpec spec;
+  spec.operator_name = operator_name;
+  spec.model = model;
+  spec.attributes = {attributes, attribute_count};
+  spec.inputs = {inputs, input_count};
+  vaccel::client::RequestTraits traits;
+  if (Status status = read_options(options, spec, &traits.user_data); !status.ok()) return report(status);
+  return submit(session, spec, traits, request);
+}
+
+vaccel_status vaccel_wait(vaccel_request* request, int64_t deadline_ns) {
+  if (request == nullptr) return report(is_null("the request"));
+  if (deadline_ns < 0) return report({VACCEL_INVALID_ARGUMENT, "deadline_ns is negative"});
+  if (!request->wait(deadline_ns))
+    return report({VACCEL_DEADLINE_EXCEEDED, "the wait's deadline passed; the call goes on"});
+  request->handed_out();
+  return report(request->status());
+}
+
+vaccel_status vaccel_poll(vaccel_session* session, vaccel_request** request) {
+  if (session == nullptr) return report(is_null("the session"));
+  if (request == nullptr) return report(is_null("the place for the request"));
+  session->completions.begin_poll();
+  vaccel_request* completed = session->completions.pop();
+  if (completed == nullptr) {
+    session->transport->take_in();
+    completed = session->completions.pop();
+  }
+  session->completions.end_poll();
+  *request = completed;
+  return VACCEL_OK;
+}
+
+int vaccel_session_fd(vaccel_session* session) {
+  if (session == nullptr) {
+    (void)report(is_null("the session"));
+    return -1;
+  }
+  const auto descriptor = session->completions.descriptor();
+  if (!descriptor) (void)report(descriptor.error());
+  return descriptor.value_or(-1);
+}
+
+int vaccel_request_done(const vaccel_request* request) {
+  return request != nullptr && request->done() ? 1 : 0;
+}
+
+vaccel_status vaccel_request_status(const vaccel_request* request) {
+  if (request == nullptr) return report(is_null("the request"));
+  if (!request->done()) return report({VACCEL_UNAVAILABLE, "the request has not completed"});
+  return report(request->status());
+}
+
+void* vaccel_request_user_data(const vaccel_request* request) {
+  return request != nullptr ? request->traits.user_data : nullptr;
+}
+
+vaccel_status vaccel_request_outputs(vaccel_request* request, vaccel_outputs** outputs) {
+  if (Status status = check_takable(request, outputs); !status.ok()) return report(status);
+  if (!request->outputs()) return report(already_taken());
+  *outputs = request->outputs().release();
+  return VACCEL_OK;
+}
+
+vaccel_status vaccel_request_classes(vaccel_request* request, vaccel_classes** classes) {
+  if (Status status = check_takable(request, classes); !status.ok()) return report(status);
+  if (!request->traits.is_classify)
+    return report({VACCEL_INVALID_ARGUMENT, "the request is not one of vaccel_submit_classify()"});
+  if (!request->outputs()) return report(already_taken());
+  auto result = vaccel::client::classes_from(std::move(request->outputs()));
+  if (!result) return report(result.error());
+  *classes = result->release();
+  return VACCEL_OK;
+}
+
+void vaccel_cancel(vaccel_request* request) {
+  if (request != nullptr) request->cancel();
+}
+
+void vaccel_request_free(vaccel_request* request) {
+  delete request;
+}
+
+// ---- What there is
+
+void vaccel_model_free(vaccel_model* model) {
+  delete static_cast<vaccel::client::Model*>(model);
+}
+
+void vaccel_model_list_free(vaccel_model_list* list) {
+  delete static_cast<vaccel::client::ModelList*>(list);
+}
+
+vaccel_status vaccel_models(vaccel_session* session, vaccel_model_list** list) {
+  if (session == nullptr) return report(is_null("the session"));
+  if (list == nullptr) return report(is_null("the place for the list"));
+  auto models = session->transport->list_models();
+  if (!models) return report(models.error());
+  *list = models->release();
+  return VACCEL_OK;
+}
+
+vaccel_status vaccel_model_describe(vaccel_session* session, const char* name, vaccel_model** model) {
+  if (session == nullptr) return report(is_null("the session"));
+  if (model == nullptr) return report(is_null("the place for the model"));
+  if (Status status = vaccel::client::check_name(name, "model's name"); !status.ok()) return report(status);
+  auto described = session->transport->describe_model(name);
+  if (!described) return report(described.error());
+  *model = described->release();
+  return VACCEL_OK;
+}
+
+vaccel_status vaccel_model_load(vaccel_session* session, const char* name) {
+  if (session == nullptr) return report(is_null("the session"));
+  if (Status status = vaccel::client::check_name(name, "model's name"); !status.ok()) return report(status);
+  return report(session->transport->load_model(name));
+}
+
+void vaccel_agent_free(vaccel_agent* agent) {
+  delete static_cast<vaccel::client::Agent*>(agent);
+}
+
+vaccel_status vaccel_agent_describe(vaccel_session* session, vaccel_agent** agent) {
+  if (session == nullptr) return report(is_null("the session"));
+  if (agent == nullptr) return report(is_null("the place for the agent's description"));
+  auto described = session->transport->describe_agent();
+  if (!described) return report(described.error());
+  *agent = described->release();
+  return VACCEL_OK;
+}
