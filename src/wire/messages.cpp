@@ -131,6 +131,15 @@ auto with_body(std::span<const std::byte> body, const char* what, Read read)
   return read(*fb::GetRoot<Table>(bytes));
 }
 
+// An element of a vector of numbers. FlatBuffers' verifier lets vectors of 8-byte elements lie at 4-byte alignment, which a
+// plain load may not.
+template <typename T>
+T element(const fb::Vector<T>& vector, size_t index) {
+  T value;
+  std::memcpy(&value, vector.Data() + index * sizeof(T), sizeof(T));
+  return value;
+}
+
 // Collects the first thing that is wrong, so that readers of many fields need one check at the end.
 class Checker {
  public:
@@ -170,7 +179,7 @@ class Checker {
     }
     tensor.rank = static_cast<int32_t>(count(source.shape(), "dimensions of a tensor", VACCEL_MAX_RANK));
     for (int32_t axis = 0; axis < tensor.rank; ++axis) {
-      tensor.shape[static_cast<size_t>(axis)] = source.shape()->Get(static_cast<uint32_t>(axis));
+      tensor.shape[static_cast<size_t>(axis)] = element(*source.shape(), static_cast<size_t>(axis));
     }
     tensor.offset = source.offset();
     tensor.bytes = source.bytes();
@@ -188,7 +197,7 @@ class Checker {
     }
     info.rank = static_cast<int32_t>(count(source.shape(), "dimensions of a tensor", VACCEL_MAX_RANK));
     for (int32_t axis = 0; axis < info.rank; ++axis) {
-      info.shape[static_cast<size_t>(axis)] = source.shape()->Get(static_cast<uint32_t>(axis));
+      info.shape[static_cast<size_t>(axis)] = element(*source.shape(), static_cast<size_t>(axis));
     }
     if (source.any_rank()) info.rank = -1;
     return info;
@@ -551,7 +560,7 @@ Result<Release> decode_release(std::span<const std::byte> body) {
     Release release;
     const size_t count = check.count(source.offsets(), "released offsets", kMaxReleases);
     for (size_t index = 0; index < count; ++index) {
-      release.offsets.push_back(source.offsets()->Get(static_cast<uint32_t>(index)));
+      release.offsets.push_back(element(*source.offsets(), index));
     }
     return check.done(std::move(release));
   });

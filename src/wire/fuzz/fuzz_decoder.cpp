@@ -12,18 +12,23 @@
 namespace vaccel::wire {
 namespace {
 
-constexpr TensorRules kRules{.payload_bytes = 1 << 20, .other_segments = true};
+[[maybe_unused]] constexpr TensorRules kRules{.payload_bytes = 1 << 20, .other_segments = true};
 
 #define VACCEL_JOIN2(a, b) a##b
 #define VACCEL_JOIN(a, b) VACCEL_JOIN2(a, b)
 
-auto decode(std::span<const std::byte> body) {
-  constexpr auto decoder = VACCEL_JOIN(decode_, VACCEL_DECODER);
-  if constexpr (std::is_invocable_v<decltype(decoder), std::span<const std::byte>, const TensorRules&>) {
+// A template, so that only the branch that fits the decoder is compiled.
+template <typename Decoder>
+auto decode_with(Decoder* decoder, std::span<const std::byte> body) {
+  if constexpr (std::is_invocable_v<Decoder, std::span<const std::byte>, const TensorRules&>) {
     return decoder(body, kRules);
   } else {
     return decoder(body);
   }
+}
+
+auto decode(std::span<const std::byte> body) {
+  return decode_with(VACCEL_JOIN(decode_, VACCEL_DECODER), body);
 }
 
 }  // namespace
