@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// vaccel-bench: measures vAccel beside the floors and peers that it has to measure up to, in the same run. README.md
+// says what each section measures. The exit status says only whether it ran: a goal that is not reached is told.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <iterator>
+
+#include "report.h"
+#include "section.h"
+
+namespace {
+
+using namespace vaccel::bench;
+
+constexpr double kQuickSeconds = 0.2;
+
+struct Section {
+  const char* name;
+  void (*measure)(const Setting&, Report&);
+};
+constexpr Section kSections[] = {
+    {"local", measure_local},
+    {"call", measure_call},
+    {"classify", measure_classify},
+};
+
+// What is built with this program lies around it.
+Setting default_setting() {
+  std::error_code error;
+  const auto programs = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  return {.programs = programs,
+          .backends = programs.parent_path() / "lib" / "vaccel" / "backends",
+          .catalogue = VACCEL_BENCH_CATALOGUE,
+          .photo = VACCEL_BENCH_PHOTO};
+}
+
+// Measures one section. False: it did not get through; the rows it had come so far are in the report.
+bool run(const Section& section, const Setting& setting, Report& report) {
+  try {
+    section.measure(setting, report);
+    return true;
+  } catch (const std::exception& failure) {
+    std::fprintf(stderr, "vaccel-bench: %s: %s\n", section.name, failure.what());
+    return false;
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"vaccel-bench measures vAccel beside the floors it has to measure up to, in the same run."};
+  Setting setting = default_setting();
+  std::string chosen = "all";
+  bool json = false;
+  bool quick = false;
+  app.add_option("section", chosen, "local, call, classify or all (the default)")
+      ->check(CLI::IsMember({"local", "call", "classify", "all"}));
+  app.add_flag("--json", json, "Print JSON, with percentiles");
+  app.add_option("--seconds", setting.seconds_per_case, "How long each case is measured (2)")
+      ->check(CLI::Range(0.01, 3600.0));
+  app.add_flag("--quick", quick, "Only a moment a case: to see that it runs, not what it measures");
+  app.add_option("--catalogue", setting.catalogue, "The folder of models, with 'mobilenet'");
+  app.add_option("--photo", setting.photo, "The photo that is classified");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? EXIT_SUCCESS : 2;
+  }
+  if (quick) setting.seconds_per_case = kQuickSeconds;
+  Report report;
+  bool complete = true;
+  for (const Section& section : kSections) {
+    if (chosen != "all" && chosen != section.name) continue;
+    complete = run(section, setting, report) && complete;
+  }
+  std::fputs((json ? report.json(chosen) : report.table()).c_str(), stdout);
+  return complete ? EXIT_SUCCESS : EXIT_FAILURE;
+}

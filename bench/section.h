@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The sections of the benchmark, one file each: section_NAME.cpp. A section starts what it needs, measures, adds its
+// rows, and leaves nothing behind.
+#pragma once
+
+#include <filesystem>
+
+#include "report.h"
+
+namespace vaccel::bench {
+
+/// What sections are given.
+struct Setting {
+  std::filesystem::path programs;   ///< The folder of vaccel, vacceld and vaccel-worker.
+  std::filesystem::path backends;   ///< The folder of the backends, which ONNX Runtime lies in too.
+  std::filesystem::path catalogue;  ///< With the model "mobilenet".
+  std::filesystem::path photo;
+  double seconds_per_case = 2;
+};
+
+/// A call in the caller's own process, beside what it stands for.
+void measure_local(const Setting& setting, Report& report);
+/// A call over a unix socket, beside the same bytes over a bare one.
+void measure_call(const Setting& setting, Report& report);
+/// A real model through agent and worker, beside the framework called directly.
+void measure_classify(const Setting& setting, Report& report);
+
+}  // namespace vaccel::bench

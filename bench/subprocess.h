@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The other processes of the benchmark: a child that is ended when its owner goes, the agent that is measured, and
+// the folder that both work in.
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/unique_fd.h"
+#include "section.h"
+
+namespace vaccel::bench {
+
+/// A child process. It is asked to end (SIGTERM), and killed if it does not, when this goes; it dies with its parent.
+class ChildProcess {
+ public:
+  /// Starts a program with its standard output on `output` (or the parent's, for -1) and, when `notify` is not empty,
+  /// with that as $NOTIFY_SOCKET.
+  ChildProcess(const std::vector<std::string>& command, int output, const std::string& notify = "");
+  ~ChildProcess();
+  ChildProcess(const ChildProcess&) = delete;
+  ChildProcess& operator=(const ChildProcess&) = delete;
+
+  /// Readable when it has ended.
+  [[nodiscard]] int pid_fd() const { return pid_fd_.get(); }
+  /// Waits for its end; throws when that is no success.
+  void expect_success();
+
+ private:
+  std::string program_;
+  pid_t pid_ = 0;
+  UniqueFd pid_fd_;
+};
+
+/// A folder for one section's files, removed with it: the configuration, and the agent's socket.
+class WorkFolder {
+ public:
+  explicit WorkFolder(const Setting& setting);
+  ~WorkFolder();
+  WorkFolder(const WorkFolder&) = delete;
+  WorkFolder& operator=(const WorkFolder&) = delete;
+
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  [[nodiscard]] std::filesystem::path configuration() const { return path_ / "vaccel.toml"; }
+  [[nodiscard]] std::string local_endpoint() const { return "local:" + configuration().string(); }
+  [[nodiscard]] std::string agent_endpoint() const { return "unix:" + (path_ / "agent.sock").string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// A vacceld with one worker, ready to serve when the constructor returns.
+class AgentProcess {
+ public:
+  AgentProcess(const Setting& setting, const WorkFolder& folder);
+
+ private:
+  UniqueFd notices_;
+  ChildProcess process_;
+};
+
+}  // namespace vaccel::bench
