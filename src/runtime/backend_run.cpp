@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/backend_run.h"
 
+#include <new>
+
 namespace vaccel::runtime {
 
-Status BackendRun::outcome(vaccel_status code, const char* backend) {
-  if (code == VACCEL_OK) return {};
+Status BackendRun::failed(vaccel_status code, const char* backend) {
   if (Status status = check_alive(call_); !status.ok()) return status;
   return failure_.outcome(code, backend);
 }
@@ -31,7 +32,7 @@ void BackendRun::on_cancel(void* context, void (*interrupt)(void*), void* argume
   if (self->watching_) self->watcher_.remove(self->watch_);
   self->watching_ = false;
   if (interrupt == nullptr || (self->call_.cancelled == nullptr && self->call_.deadline_ns == 0)) return;
-  self->watch_ = {};
+  new (&self->watch_) CancelWatcher::Watch();
   self->watch_.cancelled = self->call_.cancelled;
   self->watch_.deadline_ns = self->call_.deadline_ns;
   self->watch_.interrupt = interrupt;

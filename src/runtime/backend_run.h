@@ -60,9 +60,12 @@ class BackendRun {
 
   /// What became of the run, told from what the backend returned. A run that failed because it was
   /// interrupted says so.
-  [[nodiscard]] Status outcome(vaccel_status code, const char* backend);
+  [[nodiscard]] Status outcome(vaccel_status code, const char* backend) {
+    return code == VACCEL_OK ? Status() : failed(code, backend);
+  }
 
  private:
+  Status failed(vaccel_status code, const char* backend);
   static void* output(void* context, size_t index, const char* name, vaccel_dtype dtype, int32_t rank,
                       const int64_t* shape, size_t bytes);
   static int cancelled(void* context);
@@ -74,7 +77,9 @@ class BackendRun {
   BackendFailure failure_;
   vaccel_backend_run run_;
   bool watching_ = false;
-  CancelWatcher::Watch watch_;
+  union {
+    CancelWatcher::Watch watch_;  // made when it is needed
+  };
 };
 
 }  // namespace vaccel::runtime

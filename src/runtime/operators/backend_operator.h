@@ -3,6 +3,8 @@
 // An operator that a backend implements itself, without a model: "reference.echo".
 #pragma once
 
+#include <span>
+
 #include "runtime/backend_library.h"
 #include "runtime/cancel_watcher.h"
 #include "runtime/operators/operator.h"
@@ -21,6 +23,8 @@ class BackendOperator final : public Operator {
   Status run(RuntimeCall& call) const override;
 
  private:
+  Status run_with(RuntimeCall& call, std::span<const vaccel_attribute> attributes) const;
+
   const vaccel_backend_operator& implementation_;
   BackendLibrary& backend_;
   CancelWatcher& watcher_;

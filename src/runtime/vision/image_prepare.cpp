@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
+#include <cstring>
 #include <vector>
 
 namespace vaccel::runtime {
@@ -53,6 +53,10 @@ Placement place(const Picture& picture, const ImageInput& input) {
   return placement;
 }
 
+// A pixel's three channels and one to spare: what one instruction works on. (Vector types as GCC and Clang have them, on
+// every processor.)
+using Pixel = float __attribute__((vector_size(16)));
+
 // Two neighbours on one axis and how much the second counts.
 struct Tap {
   uint32_t first;
@@ -72,85 +76,140 @@ std::vector<Tap> taps(size_t count, double begin, double length, uint32_t size) 
   return result;
 }
 
-// Where a resized row's values go: channels in the model's order, plane by plane or pixel by pixel.
-struct RowLayout {
-  size_t source[3];  // which of red, green, blue each channel is
-  size_t pixel_step;
-  size_t channel_step;
-};
-
-RowLayout row_layout(const ImageInput& input, size_t width) {
-  RowLayout layout{{0, 1, 2}, 1, width};
-  if (input.colour == Colour::kBgr) std::swap(layout.source[0], layout.source[2]);
-  if (input.layout == Layout::kNhwc) {
-    layout.pixel_step = 3;
-    layout.channel_step = 1;
-  }
-  return layout;
+// The pixel at `at`; reads one byte beyond it.
+Pixel load_pixel(const uint8_t* at) {
+  using Bytes = uint8_t __attribute__((vector_size(16)));
+  using Halves = uint16_t __attribute__((vector_size(16)));
+  using Integers = int32_t __attribute__((vector_size(16)));
+  uint32_t four = 0;
+  std::memcpy(&four, at, sizeof four);
+  const Integers packed = {static_cast<int32_t>(four), 0, 0, 0};
+  // Zeros in between widen bytes to 16 and then to 32 bits: two unpack instructions.
+  const auto halves = reinterpret_cast<Halves>(__builtin_shufflevector(
+      reinterpret_cast<Bytes>(packed), Bytes{}, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
+  const auto integers =
+      reinterpret_cast<Integers>(__builtin_shufflevector(halves, Halves{}, 0, 8, 1, 9, 2, 10, 3, 11));
+  return __builtin_convertvector(integers, Pixel);
 }
 
-void resize_row(const uint8_t* row, const std::vector<Tap>& columns, const RowLayout& layout, float* output) {
-  for (size_t channel = 0; channel < 3; ++channel) {
-    const uint8_t* source = row + layout.source[channel];
-    float* target = output + channel * layout.channel_step;
-    for (const Tap& tap : columns) {
-      const float first = source[size_t{3} * tap.first];
-      const float second = source[size_t{3} * tap.second];
-      *target = first + (second - first) * tap.weight;
-      target += layout.pixel_step;
-    }
+// A row of the picture, resized to `columns`.
+void resize_row(const uint8_t* row, const std::vector<Tap>& columns, Pixel* output) {
+  for (const Tap& tap : columns) {
+    const Pixel first = load_pixel(row + size_t{3} * tap.first);
+    const Pixel second = load_pixel(row + size_t{3} * tap.second);
+    *output++ = first + (second - first) * tap.weight;
   }
 }
 
 // The last two rows that were resized: most output rows share one or both with the row above.
 class RowCache {
  public:
-  RowCache(const Picture& picture, const std::vector<Tap>& columns, const RowLayout& layout)
-      : picture_(picture), columns_(columns), layout_(layout) {
+  RowCache(const Picture& picture, const std::vector<Tap>& columns) : picture_(picture), columns_(columns) {
     for (Row& row : rows_)
-      row.values.resize(3 * columns.size());
+      row.pixels.resize(columns.size());
   }
 
-  // Rows y and y + 1 are asked for in this order; the second request must not displace the first.
-  const float* get(uint32_t y) {
-    for (Row& row : rows_) {
-      if (row.y == y) return row.values.data();
+  // Row y, valid until the call after the next.
+  const Pixel* get(uint32_t y) {
+    for (size_t index = 0; index < 2; ++index) {
+      if (rows_[index].y != y) continue;
+      oldest_ = 1 - index;
+      return rows_[index].pixels.data();
     }
-    Row& oldest = rows_[next_];
-    next_ ^= 1;
-    oldest.y = y;
-    const uint8_t* source = picture_.pixels + size_t{3} * picture_.width * y;
-    resize_row(source, columns_, layout_, oldest.values.data());
-    return oldest.values.data();
+    Row& row = rows_[oldest_];
+    oldest_ = 1 - oldest_;
+    row.y = y;
+    resize_row(source(y), columns_, row.pixels.data());
+    return row.pixels.data();
   }
-
-  void keep(uint32_t y) { next_ = rows_[0].y == y ? 1 : 0; }
 
  private:
   struct Row {
     uint32_t y = UINT32_MAX;
-    std::vector<float> values;
+    std::vector<Pixel> pixels;
   };
+
+  // The picture's row; the last one with a byte behind it, for load_pixel().
+  const uint8_t* source(uint32_t y) {
+    const size_t bytes = size_t{3} * picture_.width;
+    const uint8_t* row = picture_.pixels + bytes * y;
+    if (y + 1 < picture_.height) return row;
+    last_row_.assign(row, row + bytes);
+    last_row_.push_back(0);
+    return last_row_.data();
+  }
+
   const Picture& picture_;
   const std::vector<Tap>& columns_;
-  const RowLayout& layout_;
+  std::vector<uint8_t> last_row_;
   Row rows_[2];
-  size_t next_ = 0;
+  size_t oldest_ = 0;
 };
 
-// output = (a + (b - a) * weight) * factor + offset, where factor and offset have a value for each element.
-void blend(const float* __restrict a, const float* __restrict b, float weight, const float* __restrict factor,
-           const float* __restrict offset, size_t count, float* __restrict output) {
-  for (size_t index = 0; index < count; ++index) {
-    output[index] = (a[index] + (b[index] - a[index]) * weight) * factor[index] + offset[index];
+// Resized pixels to a row of the model's input: (x - mean) / scale, in its order of colours and its layout.
+class RowWriter {
+ public:
+  explicit RowWriter(const ImageInput& input) : plane_(size_t{input.width} * input.height) {
+    for (size_t channel = 0; channel < 3; ++channel) {
+      source_[channel] = input.colour == Colour::kRgb ? channel : 2 - channel;
+      factor_[source_[channel]] = 1.0F / input.scale[channel];
+      offset_[source_[channel]] = -input.mean[channel] / input.scale[channel];
+    }
   }
-}
+
+  // The value of black in the model's channel.
+  [[nodiscard]] float black(size_t channel) const { return offset_[source_[channel]]; }
+
+  // `output` is the row's first value in the first plane.
+  void write_planes(const Pixel* above, const Pixel* below, float weight, size_t count, float* output) const {
+    float* const planes[3] = {output, output + plane_, output + 2 * plane_};
+    size_t index = 0;
+    for (; index + 4 <= count; index += 4) {  // four pixels turned into four values of each channel
+      const Pixel a = blend(above[index], below[index], weight);
+      const Pixel b = blend(above[index + 1], below[index + 1], weight);
+      const Pixel c = blend(above[index + 2], below[index + 2], weight);
+      const Pixel d = blend(above[index + 3], below[index + 3], weight);
+      const Pixel ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+      const Pixel cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+      const Pixel values[3] = {
+          __builtin_shufflevector(ab, cd, 0, 1, 4, 5), __builtin_shufflevector(ab, cd, 2, 3, 6, 7),
+          __builtin_shufflevector(__builtin_shufflevector(a, b, 2, 6, 3, 7),
+                                  __builtin_shufflevector(c, d, 2, 6, 3, 7), 0, 1, 4, 5)};
+      for (size_t channel = 0; channel < 3; ++channel) {
+        std::memcpy(planes[channel] + index, &values[source_[channel]], sizeof(Pixel));
+      }
+    }
+    for (; index < count; ++index) {
+      const Pixel pixel = blend(above[index], below[index], weight);
+      for (size_t channel = 0; channel < 3; ++channel)
+        planes[channel][index] = pixel[source_[channel]];
+    }
+  }
+
+  void write_pixels(const Pixel* above, const Pixel* below, float weight, size_t count, float* output) const {
+    for (size_t index = 0; index < count; ++index) {
+      const Pixel pixel = blend(above[index], below[index], weight);
+      for (size_t channel = 0; channel < 3; ++channel)
+        *output++ = pixel[source_[channel]];
+    }
+  }
+
+ private:
+  [[nodiscard]] Pixel blend(Pixel above, Pixel below, float weight) const {
+    return (above + (below - above) * weight) * factor_ + offset_;
+  }
+
+  size_t plane_;
+  size_t source_[3];   // which of red, green and blue each of the model's channels is
+  Pixel factor_ = {};  // of red, green and blue
+  Pixel offset_ = {};
+};
 
 // The values of black, everywhere.
-void fill_black(const ImageInput& input, const float (&offset)[3], float* tensor) {
+void fill_black(const ImageInput& input, const RowWriter& writer, float* tensor) {
   const size_t pixels = size_t{input.width} * input.height;
   for (size_t index = 0; index < 3 * pixels; ++index) {
-    tensor[index] = offset[input.layout == Layout::kNchw ? index / pixels : index % 3];
+    tensor[index] = writer.black(input.layout == Layout::kNchw ? index / pixels : index % 3);
   }
 }
 
@@ -158,42 +217,19 @@ void fill_black(const ImageInput& input, const float (&offset)[3], float* tensor
 
 void prepare_image(const Picture& picture, const ImageInput& input, float* tensor) {
   const Placement at = place(picture, input);
-  const bool planes = input.layout == Layout::kNchw;
-  float factor[3];
-  float offset[3];
-  for (size_t channel = 0; channel < 3; ++channel) {
-    factor[channel] = 1.0F / input.scale[channel];
-    offset[channel] = -input.mean[channel] / input.scale[channel];
-  }
-  if (at.width != input.width || at.height != input.height) fill_black(input, offset, tensor);
-
-  // factor and offset of each element of a row
-  std::vector<float> factors(3 * at.width);
-  std::vector<float> offsets(3 * at.width);
-  for (size_t index = 0; index < factors.size(); ++index) {
-    const size_t channel = planes ? index / at.width : index % 3;
-    factors[index] = factor[channel];
-    offsets[index] = offset[channel];
-  }
-  const RowLayout layout = row_layout(input, at.width);
+  const RowWriter writer(input);
+  if (at.width != input.width || at.height != input.height) fill_black(input, writer, tensor);
   const std::vector<Tap> columns = taps(at.width, at.source_x, at.source_width, picture.width);
   const std::vector<Tap> rows = taps(at.height, at.source_y, at.source_height, picture.height);
-  RowCache cache(picture, columns, layout);
-  const size_t plane = size_t{input.width} * input.height;
+  RowCache cache(picture, columns);
   for (size_t y = 0; y < at.height; ++y) {
-    const Tap tap = rows[y];
-    const float* first = cache.get(tap.first);
-    cache.keep(tap.first);
-    const float* second = cache.get(tap.second);
+    const Pixel* above = cache.get(rows[y].first);
+    const Pixel* below = cache.get(rows[y].second);
     const size_t pixel = (at.top + y) * input.width + at.left;
-    if (planes) {
-      for (size_t channel = 0; channel < 3; ++channel) {
-        const size_t begin = channel * at.width;
-        blend(first + begin, second + begin, tap.weight, factors.data() + begin, offsets.data() + begin,
-              at.width, tensor + channel * plane + pixel);
-      }
+    if (input.layout == Layout::kNchw) {
+      writer.write_planes(above, below, rows[y].weight, at.width, tensor + pixel);
     } else {
-      blend(first, second, tap.weight, factors.data(), offsets.data(), 3 * at.width, tensor + 3 * pixel);
+      writer.write_pixels(above, below, rows[y].weight, at.width, tensor + 3 * pixel);
     }
   }
 }
