@@ -18,6 +18,8 @@ namespace vaccel::agent {
 
 /// What one session, and the agent as a whole, may take.
 struct Limits {
+  bool operator==(const Limits&) const = default;
+
   uint32_t max_sessions = 4096;
   uint32_t max_calls_in_flight = 64;                 ///< Of one session.
   uint32_t max_models_open = 256;                    ///< Of one session.

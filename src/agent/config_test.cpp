@@ -57,6 +57,17 @@ max_pixels = 100
   EXPECT_EQ(config->worker.threads, 3u);
 }
 
+TEST_F(ConfigTest, TheDeployedFileHasTheDefaults) {
+  const auto deployed = read_config(VACCEL_SOURCE_DIR "/deploy/vaccel.toml");
+  ASSERT_TRUE(deployed.has_value()) << deployed.error().message();
+  const Config defaults;
+  EXPECT_EQ(deployed->socket_mode, defaults.socket_mode);
+  EXPECT_EQ(deployed->log_level, defaults.log_level);
+  EXPECT_EQ(deployed->limits, defaults.limits);
+  EXPECT_EQ(deployed->worker.count, defaults.worker.count);
+  EXPECT_EQ(deployed->worker.threads, defaults.worker.threads);
+}
+
 struct Mistake {
   const char* text;
   const char* says;

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands and programs of the documentation, run as they stand there.
+
+What moves: paths that would collide with another run (a socket in /tmp, build/first) go to a folder of the test's own.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("VACCEL_TEST_BIN", ROOT / "build/bin"))
+LIB = pathlib.Path(os.environ.get("VACCEL_TEST_LIB", ROOT / "build/lib"))
+CATALOGUE = pathlib.Path(os.environ.get("VACCEL_TEST_CATALOGUE", ROOT / "build/catalogue"))
+PARTS = pathlib.Path(os.environ.get("VACCEL_TEST_PARTS", ROOT / "build/parts"))
+
+
+def blocks(document: str, language: str) -> list[str]:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def block_with(document: str, language: str, words: str) -> str:
+    found = [block for block in blocks(document, language) if words in block]
+    if len(found) != 1:
+        raise AssertionError(f"{document} has {len(found)} {language} blocks with '{words}', not 1")
+    return found[0]
+
+
+class Docs(unittest.TestCase):
+    def setUp(self):
+        if not (BIN / "vacceld").exists() or not (CATALOGUE / "mobilenet").exists():
+            self.skipTest(f"no vacceld in {BIN}, or no model in {CATALOGUE}: run ./demo first")
+        self.folder = tempfile.TemporaryDirectory(prefix="vaccel-docs-", dir="/tmp")
+        self.addCleanup(self.folder.cleanup)
+        self.path = pathlib.Path(self.folder.name)
+
+    def here(self, commands: str) -> str:
+        """The commands with the places of this build and this test."""
+        commands = commands.replace("/tmp/vaccel.sock", str(self.path / "vaccel.sock"))
+        commands = commands.replace("build/first", str(self.path / "first"))
+        commands = commands.replace("$PWD/build/lib", str(LIB)).replace("build/lib", str(LIB))
+        commands = commands.replace("build/bin", str(BIN)).replace("build/catalogue", str(CATALOGUE))
+        return commands.replace("build/parts", str(PARTS))
+
+    def run_shell(self, commands: str, **environment: str) -> str:
+        """Runs commands as a person would, ending what they left in the background by its process id."""
+        script = f"set -e\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n{commands}"
+        done = subprocess.run(["bash", "-c", script], cwd=ROOT, env=os.environ | environment, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120, check=False)
+        self.assertEqual(done.returncode, 0, f"{commands}\n{done.stdout}\n{done.stderr}")
+        return done.stdout
+
+    def agent(self, extra: str = "") -> str:
+        """Commands that start an agent on the documents' socket and wait until it answers."""
+        socket = self.path / "vaccel.sock"
+        return (f"{BIN}/vacceld --listen unix:{socket} --catalogue {CATALOGUE} {extra} &\n"
+                f"for try in $(seq 100); do {BIN}/vaccel --endpoint unix:{socket} ping --count 1 >/dev/null 2>&1 && break; "
+                "read -rt 0.1 <> <(:) || :; done\n")
+
+    def test_readme_first_program_tells_the_cat(self):
+        compile_line, start, run = self.here(block_with("README.md", "sh", "examples/first")).strip().splitlines()
+        wait = self.agent().split("\n", 1)[1]
+        self.assertIn("Egyptian cat", self.run_shell("\n".join([compile_line, start, wait, run])))
+
+    def test_readme_command_line(self):
+        output = self.run_shell(self.agent() + self.here(block_with("README.md", "sh", "vaccel models")))
+        self.assertIn("Egyptian cat", output)
+        self.assertIn("mobilenet", output)
+        self.assertIn("onnxruntime", output)
+
+    def test_readme_snippet_is_of_the_real_api(self):
+        snippet = blocks("README.md", "c")[0]
+        program = ('#include <stdio.h>\n#include <vaccel/vaccel.h>\nint main(void) { const char* image = ""; '
+                   "size_t size = 0;\n" + snippet + "\nreturn 0; }\n")
+        source = self.path / "snippet.c"
+        source.write_text(program, encoding="utf-8")
+        self.run_shell(f"cc -w -fsyntax-only -I include {source}")
+
+    def test_operations_commands_look_at_an_agent(self):
+        commands = block_with("docs/operations.md", "sh", "/run/vaccel/agent.sock info")
+        commands = commands.replace("/run/vaccel/agent.sock", str(self.path / "vaccel.sock"))
+        commands = re.sub(r"^vaccel ", f"{BIN}/vaccel ", commands, flags=re.MULTILINE)
+        output = self.run_shell(self.agent() + commands)
+        self.assertIn("mobilenet", output)
+
+    def test_deployed_configuration_is_accepted(self):
+        text = (ROOT / "deploy/vaccel.toml").read_text(encoding="utf-8")
+        config = self.path / "vaccel.toml"
+        config.write_text(text.replace("/var/lib/vaccel/catalogue", str(CATALOGUE)), encoding="utf-8")
+        self.assertIn("configuration is fine", self.run_shell(f"{BIN}/vacceld --config {config} --check"))
+        for line in re.findall(r"^# (?=\[|directory|load|library|threads|providers)(.*)$", text, re.MULTILINE):
+            self.assertIn(line.split(" ")[0].strip("[]").split(".")[0].split("=")[0],
+                          ["backends", "directory", "load", "backend", "library", "threads", "providers"])
+
+    def test_backends_page_shows_the_example_and_it_works(self):
+        listing = block_with("docs/backends.md", "c", "vaccel_backend_entry")
+        example = (ROOT / "examples/backend/sum.c").read_text(encoding="utf-8")
+        self.assertTrue(example.endswith(listing), "docs/backends.md and examples/backend/sum.c differ")
+        self.assertLess(len(listing.splitlines()), 100)
+        compile_line = block_with("docs/backends.md", "sh", "cc -shared").strip()
+        backends = self.path / "backends"
+        backends.mkdir()
+        self.run_shell(compile_line.replace("-o libvaccel", f"-o {backends}/libvaccel"))
+        config = self.path / "local.toml"
+        config.write_text(f'[backends]\ndirectory = "{backends}"\n', encoding="utf-8")
+        tensor = self.path / "x.npy"
+        header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }"
+        header += b" " * (63 - (10 + len(header)) % 64) + b"\n"
+        tensor.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header +
+                           bytes.fromhex("0000803f0000004000006040"))  # 1, 2, 3.5
+        output = self.run_shell(f"{BIN}/vaccel --json --endpoint local:{config} call example.sum --input {tensor} "
+                                f"--output sum={self.path}/sum.npy")
+        self.assertIn("sum", output)
+        self.assertTrue((self.path / "sum.npy").read_bytes().endswith(bytes.fromhex("0000d040")))  # 6.5
+        self.assertIn("example-sum", self.run_shell(f"{BIN}/vaccel --endpoint local:{config} info"))
+
+    def test_links_lead_somewhere(self):
+        for document in [ROOT / "README.md", ROOT / "SPECIFICATION.md", ROOT / "src/README.md",
+                         *sorted((ROOT / "docs").glob("*.md"))]:
+            for link in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
+                self.assertTrue((document.parent / link).exists(), f"{document.name}: {link}")
+
+
+if __name__ == "__main__":
+    unittest.main()
