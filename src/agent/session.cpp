@@ -69,7 +69,6 @@ struct Session::InFlight {
 };
 
 // ---- Life
-// ----------------------------------------------------------------------------------------------------------
 
 Session::Session(SessionHost& host, uint64_t id, UniqueFd socket, std::string peer)
     : host_(host),
@@ -123,7 +122,6 @@ void Session::close_after_sending() {
 }
 
 // ---- Events
-// --------------------------------------------------------------------------------------------------------
 
 void Session::on_ready(uint32_t events) {
   if (state_ == State::kEnded) return;
@@ -267,7 +265,6 @@ Status Session::handle_greeting() {
 }
 
 // ---- Calls
-// ---------------------------------------------------------------------------------------------------------
 
 Result<std::string> Session::model_of(const wire::Call& call) const {
   if (call.model == 0) return std::string{};
@@ -461,7 +458,6 @@ Status Session::handle_cancel() {
 }
 
 // ---- Models and descriptions
-// ---------------------------------------------------------------------------------------
 
 Status Session::handle_open_model() {
   auto open = wire::decode_open_model(channel_.body());
@@ -592,7 +588,6 @@ void Session::describe_model(uint64_t request_id, const std::string& name) {
 }
 
 // ---- Sending
-// -------------------------------------------------------------------------------------------------------
 
 template <typename Message>
 void Session::send(uint64_t request_id, const Message& message,

@@ -24,7 +24,6 @@ constexpr uint64_t kKeepBelow = uint64_t{64} << 20;
 }  // namespace
 
 // ---- ResultMemory
-// --------------------------------------------------------------------------------------------------
 
 ResultMemory::~ResultMemory() {
   if (!offsets_.empty()) slot_.give_back(*process_, offsets_);
@@ -41,7 +40,6 @@ std::optional<std::span<const std::byte>> ResultMemory::bytes(const wire::Tensor
 }
 
 // ---- Processes
-// -----------------------------------------------------------------------------------------------------
 
 Result<std::unique_ptr<WorkerSlot>> WorkerSlot::create(Reactor& reactor, Log& log, Options options) {
   auto calls = channel::Segment::create("vaccel-calls", options.segment_bytes);
@@ -196,7 +194,6 @@ void WorkerSlot::launch_again() {
 }
 
 // ---- The channel
-// ---------------------------------------------------------------------------------------------------
 
 template <typename Message>
 void WorkerSlot::send(uint64_t id, const Message& message) {
@@ -340,7 +337,6 @@ void WorkerSlot::complete(uint64_t id, WorkerReply reply) {
 }
 
 // ---- Requests
-// ------------------------------------------------------------------------------------------------------
 
 void WorkerSlot::release(uint64_t offset) {
   const auto size = call_allocator_.release(offset);

@@ -31,7 +31,6 @@ StreamChannel::StreamChannel(UniqueFd socket, uint16_t version)
       buffer_(std::make_unique_for_overwrite<std::byte[]>(kBufferBytes)) {}
 
 // ---- Receiving
-// -----------------------------------------------------------------------------------------------------
 
 // Reads what is there; 0: nothing now (wait not set). UNAVAILABLE with an empty sentence: the end of the
 // stream.
@@ -201,7 +200,6 @@ bool StreamChannel::within_frame() const {
 }
 
 // ---- Sending
-// -------------------------------------------------------------------------------------------------------
 
 // Writes as many of the pieces as go now; 0: none.
 Result<size_t> StreamChannel::write_pieces(std::span<const std::span<const std::byte>> pieces) {

@@ -88,7 +88,6 @@ Connection::~Connection() {
 }
 
 // ---- Sending
-// -----------------------------------------------------------------------------------------------------------
 
 Status Connection::begin_writing(Lock& lock, int64_t deadline_ns, bool& unsent) {
   while (writing_ && !lost_) {
@@ -325,7 +324,6 @@ Result<uint32_t> Connection::open_model(const char* name, int64_t deadline_ns, b
 }
 
 // ---- Receiving
-// ---------------------------------------------------------------------------------------------------------
 
 bool Connection::wait(Exchange& exchange, int64_t deadline_ns) {
   Lock lock(mutex_);

@@ -24,7 +24,6 @@ struct Encoder::Builder {
 namespace {
 
 // ---- Encoding
-// ----------------------------------------------------------------------------------------------------
 
 std::string_view cut(std::string_view text, size_t limit) {
   return text.substr(0, limit);
@@ -103,7 +102,6 @@ std::span<const std::byte> finish(fb::FlatBufferBuilder& flat, fb::Offset<T> roo
 }
 
 // ---- Decoding
-// ----------------------------------------------------------------------------------------------------
 
 // Runs read(const Table&) on a verified body. FlatBuffers wants 8-byte alignment, so a body that has another
 // moves.
@@ -274,7 +272,6 @@ class Checker {
 }  // namespace
 
 // ---- Encoder
-// -----------------------------------------------------------------------------------------------------
 
 Encoder::Encoder() : builder_(std::make_unique<Builder>()) {}
 Encoder::~Encoder() = default;
@@ -382,7 +379,6 @@ std::span<const std::byte> Encoder::encode(const Release& release) {
 }
 
 // ---- Decoders
-// ----------------------------------------------------------------------------------------------------
 
 Result<Hello> decode_hello(std::span<const std::byte> body) {
   return with_body<schema::Hello>(body, "hello", [](const schema::Hello& source) {
