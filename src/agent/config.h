@@ -18,18 +18,19 @@ namespace vaccel::agent {
 
 /// What one session, and the agent as a whole, may take.
 struct Limits {
-  bool operator==(const Limits&) const = default;
-
   uint32_t max_sessions = 4096;
-  uint32_t max_calls_in_flight = 64;                 ///< Of one session.
-  uint32_t max_models_open = 256;                    ///< Of one session.
-  uint64_t max_payload_bytes = uint64_t{256} << 20;  ///< Of one call.
-  uint64_t max_session_bytes_in_flight = uint64_t{512}
-                                         << 20;  ///< Payloads of one session's calls, results included.
-  uint64_t segment_bytes = uint64_t{2}
-                           << 30;     ///< Address space for calls, and again for results, of a worker.
+  // Of one session:
+  uint32_t max_calls_in_flight = 64;
+  uint32_t max_models_open = 256;
+  uint64_t max_payload_bytes = uint64_t{256} << 20;  ///< Of one call, and of one result.
+  /// Of its calls, and of results it has not taken.
+  uint64_t max_session_bytes_in_flight = uint64_t{512} << 20;
+  /// Address space for the payloads of calls, and again for results, of each worker.
+  uint64_t segment_bytes = uint64_t{2} << 30;
   int64_t frame_timeout_ms = 30'000;  ///< For a frame that has begun, plus a second for each MiB of payload.
   int64_t shutdown_timeout_ms = 30'000;  ///< For calls in flight at SIGTERM.
+
+  bool operator==(const Limits&) const = default;
 };
 
 struct WorkerConfig {
