@@ -32,6 +32,7 @@ Agent::~Agent() {
     reactor_.remove(listener->socket.fd());
   }
   sessions_.clear();
+  reactor_.drop_deferred();  // holds calls of these sessions, and they hold memory of the workers
   for (auto& worker : workers_)
     worker->stop();
 }

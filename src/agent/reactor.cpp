@@ -63,13 +63,18 @@ void Reactor::cancel(TimerId& timer) {
   timer = {};
 }
 
+// One round: what a task defers has its turn after the next event, so that no two tasks, and no client, can keep
+// the loop to themselves.
 void Reactor::run_deferred() {
-  while (!deferred_.empty()) {
-    std::vector<Task> tasks;
-    tasks.swap(deferred_);
-    for (Task& task : tasks)
-      task();
-  }
+  std::vector<Task> tasks;
+  tasks.swap(deferred_);
+  for (Task& task : tasks)
+    task();
+}
+
+void Reactor::drop_deferred() {
+  while (!deferred_.empty())  // what goes may defer something in turn
+    std::vector<Task>().swap(deferred_);
 }
 
 void Reactor::run_timers() {
@@ -83,6 +88,7 @@ void Reactor::run_timers() {
 }
 
 int Reactor::wait_ms() const {
+  if (!deferred_.empty()) return 0;
   if (timers_.empty()) return -1;
   const int64_t left = timers_.begin()->first.first - now_ns();
   return left <= 0 ? 0 : static_cast<int>(std::min<int64_t>((left + 999'999) / 1'000'000, 60'000));

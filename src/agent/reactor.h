@@ -40,11 +40,12 @@ class Reactor {
   /// Takes a timer back and clears its id; one that has fired or was never set is left alone.
   void cancel(TimerId& timer);
 
-  /// Calls `task` after the present event, before waiting for the next. May be asked for within a task.
+  /// Calls `task` after the present event, and before the loop sleeps. One that is deferred within a task comes
+  /// after the next event, if there is one.
   void defer(Task task) { deferred_.push_back(std::move(task)); }
 
   /// Forgets what was deferred and has not run: what it refers to is about to go.
-  void drop_deferred() { deferred_.clear(); }
+  void drop_deferred();
 
   /// Runs until stop().
   void run();

@@ -86,7 +86,7 @@ Session::~Session() {
   // Nobody waits for these any more.
   for (auto& [id, call] : calls_) {
     host_.reactor().cancel(call->deadline_timer);
-    if (!call->answered && call->ticket != 0) call->worker.cancel(call->ticket);
+    if (call->ticket != 0) call->worker.cancel(call->ticket);
   }
 }
 
@@ -128,6 +128,7 @@ void Session::on_ready(uint32_t events) {
   if ((events & EPOLLOUT) != 0) {
     if (const Status status = channel_.flush(); !status.ok()) return end(status.message().c_str());
     if (!channel_.sending() && state_ == State::kClosing) return end("closed");
+    host_.reactor().cancel(send_timer_);  // some went, so the time begins anew
     update_interest();
   }
   if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && state_ != State::kClosing) receive();
@@ -140,8 +141,8 @@ void Session::update_interest() {
   const bool sending = channel_.sending();
   const bool reading = state_ != State::kClosing && channel_.unsent_bytes() < kMaxUnsentBytes;
   const uint32_t wanted = (reading ? EPOLLIN : 0u) | (sending ? EPOLLOUT : 0u);
-  host_.reactor().cancel(send_timer_);
-  if (sending) {
+  if (!sending) host_.reactor().cancel(send_timer_);
+  if (sending && !send_timer_.set()) {
     send_timer_ =
         host_.reactor().after_ms(host_.limits().frame_timeout_ms, [this] { end("it takes no results"); });
   }
@@ -150,11 +151,19 @@ void Session::update_interest() {
   interest_ = wanted;
   host_.reactor().change(channel_.fd(), wanted);
   // Frames may wait in the channel's own buffer, which no event tells of.
-  if (resumed) {
-    host_.reactor().defer([this, self = self_] {
-      if (*self != nullptr) receive();
-    });
-  }
+  if (resumed) receive_later();
+}
+
+// Goes on after other sessions have had their turn.
+void Session::receive_later() {
+  if (receives_later_) return;
+  receives_later_ = true;
+  host_.reactor().defer([self = self_] {
+    Session* session = *self;
+    if (session == nullptr) return;
+    session->receives_later_ = false;
+    session->receive();
+  });
 }
 
 void Session::watch_frame_time() {
@@ -210,9 +219,7 @@ void Session::receive() {
     }
   }
   watch_frame_time();
-  host_.reactor().defer([this, self = self_] {
-    if (*self != nullptr) receive();
-  });
+  receive_later();
 }
 
 Status Session::handle_frame() {
@@ -282,9 +289,9 @@ Status Session::admit(const wire::Call& call, uint64_t request_id, uint64_t payl
     return failure(VACCEL_PROTOCOL_ERROR, "request %llu is still in flight",
                    static_cast<unsigned long long>(request_id));
   }
-  if (calls_.size() >= limits.max_calls_in_flight) {
+  if (const size_t count = calls_.size() + given_up_; count >= limits.max_calls_in_flight) {
     return failure(VACCEL_RESOURCE_EXHAUSTED, "%zu calls of this session are in flight; the limit is %u",
-                   calls_.size(), limits.max_calls_in_flight);
+                   count, limits.max_calls_in_flight);
   }
   if (payload_bytes > limits.max_payload_bytes) {
     return failure(VACCEL_RESOURCE_EXHAUSTED, "a payload of %llu bytes is over this agent's limit of %llu",
@@ -397,23 +404,27 @@ void Session::submit(const std::shared_ptr<InFlight>& call) {
   call->ticket = call->worker.submit(std::move(request));
 }
 
-// Tells the client now; the worker's reply, when it comes, only frees what the call had.
+// Tells the client now; the worker's reply, when it comes, only frees what the call had. Until then it counts as
+// one in flight, though its id does not.
 void Session::give_up(InFlight& call, Status status) {
   if (call.answered) return;
   call.answered = true;
+  calls_.erase(call.request_id);
+  ++given_up_;
   send_failure(call.request_id, status);
   call.worker.cancel(call.ticket);
+  if (draining_) drain();
 }
 
 void Session::call_done(const std::shared_ptr<InFlight>& call, WorkerReply reply) {
   host_.reactor().cancel(call->deadline_timer);
-  if (!call->answered) answer(*call, std::move(reply));
-  forget(*call);
-}
-
-void Session::forget(InFlight& call) {
-  bytes_in_flight_ -= call.bytes;
-  calls_.erase(call.request_id);
+  bytes_in_flight_ -= call->bytes;
+  if (call->answered) {
+    --given_up_;
+  } else {
+    calls_.erase(call->request_id);
+    answer(*call, std::move(reply));
+  }
   if (draining_) drain();
 }
 

@@ -58,6 +58,7 @@ class Session {
 
   void on_ready(uint32_t events);
   void receive();
+  void receive_later();
   Status handle_frame();
   Status handle_greeting();
   Status handle_call();
@@ -77,7 +78,6 @@ class Session {
   void call_done(const std::shared_ptr<InFlight>& call, WorkerReply reply);
   void answer(InFlight& call, WorkerReply reply);
   void give_up(InFlight& call, Status status);
-  void forget(InFlight& call);
 
   template <typename Message>
   void send(uint64_t request_id, const Message& message,
@@ -96,6 +96,7 @@ class Session {
   channel::StreamChannel channel_;
   State state_ = State::kGreeting;
   bool draining_ = false;
+  bool receives_later_ = false;
   uint32_t interest_ = 0;
   Reactor::TimerId frame_timer_;
   Reactor::TimerId send_timer_;
@@ -103,6 +104,7 @@ class Session {
   wire::Encoder encoder_;
   std::unordered_map<uint64_t, std::shared_ptr<InFlight>>
       calls_;                            // shared with the worker's reply, which may come later
+  size_t given_up_ = 0;                  // answered, and still with a worker
   std::shared_ptr<InFlight> receiving_;  // whose payload is arriving
   struct {
     wire::Call call;
