@@ -86,7 +86,7 @@ Status WorkerSlot::launch() {
 
 void WorkerSlot::greet() {
   const uint64_t id = next_id_++;
-  send(id, wire::Hello{.client = "vacceld"});
+  (void)send(id, wire::Hello{.client = "vacceld"});
   running_.emplace(id, Running{{.message = wire::OpenModel{},
                                 .model = {},
                                 .done =
@@ -115,7 +115,7 @@ void WorkerSlot::finish_greeting(Status status) {
   }
   start_error_ = {};
   const uint64_t id = next_id_++;
-  send(id, wire::Describe{});
+  (void)send(id, wire::Describe{});
   running_.emplace(id, Running{{.message = wire::Describe{},
                                 .model = {},
                                 .done =
@@ -144,8 +144,8 @@ void WorkerSlot::stop() {
 }
 
 void WorkerSlot::on_exit() {
-  ready_ = false;
   drain_channel();  // what it said before it died
+  ready_ = false;   // also if that was its greeting
   reactor_.remove(process_->channel().fd());
   reactor_.remove(process_->pid_fd());
   const pid_t pid = process_->pid();
@@ -195,11 +195,18 @@ void WorkerSlot::launch_again() {
 
 // ---- The channel
 
+// A broken channel also shows as the process's end, which is where the calls that it had are failed.
 template <typename Message>
-void WorkerSlot::send(uint64_t id, const Message& message) {
-  // A broken channel shows as the process's end, which is where its calls are failed.
-  (void)process_->channel().send(Message::kKind, id, encoder_.encode(message), {}, nullptr);
+Status WorkerSlot::send(uint64_t id, const Message& message) {
+  const auto body = encoder_.encode(message);
+  if (body.size() > wire::kMaxBodyBytes) {
+    // A client's encoder may have let names and texts share their bytes.
+    return failure(VACCEL_INVALID_ARGUMENT, "the %s takes %zu bytes without its payload; the limit is %u",
+                   wire::kind_name(Message::kKind), body.size(), wire::kMaxBodyBytes);
+  }
+  Status status = process_->channel().send(Message::kKind, id, body, {}, nullptr);
   update_interest();
+  return status;
 }
 
 void WorkerSlot::update_interest() {
@@ -352,7 +359,7 @@ void WorkerSlot::give_back(const WorkerProcess& process, const std::vector<uint6
         wire::Release release;
         release.offsets.assign(releases_.end() - static_cast<std::ptrdiff_t>(count), releases_.end());
         releases_.resize(releases_.size() - count);
-        send(0, release);
+        (void)send(0, release);
       }
     });
   }
@@ -384,8 +391,9 @@ uint64_t WorkerSlot::submit(WorkerRequest request) {
 }
 
 void WorkerSlot::cancel(uint64_t ticket) {
-  if (running_.contains(ticket)) {
-    if (process_) send(0, wire::Cancel{ticket});
+  if (const auto running = running_.find(ticket); running != running_.end()) {
+    // Once: a client may ask again and again, and a worker that is busy does not read.
+    if (!std::exchange(running->second.cancelled, true) && process_) (void)send(0, wire::Cancel{ticket});
     return;
   }
   const auto take_from = [&](auto& list) {
@@ -434,7 +442,15 @@ void WorkerSlot::dispatch(Queued queued, uint32_t handle) {
       call->timeout_us = static_cast<uint64_t>((queued.request.deadline_ns - now + 999) / 1000);
     }
   }
-  std::visit([&](const auto& message) { send(queued.ticket, message); }, queued.request.message);
+  Status sent =
+      std::visit([&](const auto& message) { return send(queued.ticket, message); }, queued.request.message);
+  if (sent.code() == VACCEL_INVALID_ARGUMENT) return fail_later(std::move(queued), std::move(sent));
+  if (!sent.ok() && process_->channel().nothing_sent()) {
+    // The worker has just gone, and has not seen this call: it is the next one's.
+    ready_ = false;
+    queue_.push_front(std::move(queued));
+    return;
+  }
   running_.emplace(queued.ticket,
                    Running{std::move(queued.request), static_cast<uint64_t>(now - queued.since_ns), {}});
 }
@@ -442,7 +458,7 @@ void WorkerSlot::dispatch(Queued queued, uint32_t handle) {
 void WorkerSlot::begin_loading(const std::string& name) {
   const uint64_t id = next_id_++;
   log_.debug("worker %u loads model '%s'", options_.index, name.c_str());
-  send(id, wire::OpenModel{name});
+  (void)send(id, wire::OpenModel{name});
   running_.emplace(id, Running{{.message = wire::OpenModel{name}, .model = {}, .done = {}}, 0, name});
 }
 

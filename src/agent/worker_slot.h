@@ -113,8 +113,9 @@ class WorkerSlot {
   };
   struct Running {
     WorkerRequest request;
-    uint64_t queue_ns;
+    uint64_t queue_ns = 0;
     std::string loading;  // the model that this request loads for others
+    bool cancelled = false;
   };
   struct LoadedModel {
     uint32_t handle = 0;  // 0: loading
@@ -138,7 +139,7 @@ class WorkerSlot {
   void finish_loading(const std::string& name, const WorkerReply& reply);
   void complete(uint64_t id, WorkerReply reply);
   template <typename Message>
-  void send(uint64_t id, const Message& message);
+  Status send(uint64_t id, const Message& message);
   void fail_later(Queued queued, Status status);
   void give_back(const WorkerProcess& process, const std::vector<uint64_t>& offsets);
   void update_interest();
