@@ -207,6 +207,7 @@ const CatalogueEntry* Catalogue::find(std::string_view name) const {
 Result<FileBytes> read_model_file(const CatalogueEntry& entry) {
   auto bytes = read_own_file(entry, entry.model.file, kMostModelBytes);
   if (!bytes) return bytes;
+  if (bytes->bytes().empty()) return fail(VACCEL_INVALID_ARGUMENT, "%s is empty", entry.model.file.c_str());
   if (Status status = check_sha256(entry.model.file, bytes->bytes(), entry.model.sha256); !status.ok()) {
     return Unexpected{std::move(status)};
   }

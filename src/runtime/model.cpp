@@ -101,8 +101,12 @@ Result<std::vector<BackendLibrary*>> candidates(const ModelDescription& model, c
     for (const auto& backend : backends.running()) {
       if (backend->score(format) > 0) found.push_back(backend.get());
     }
-    std::stable_sort(found.begin(), found.end(),
-                     [&](auto* left, auto* right) { return left->score(format) > right->score(format); });
+    std::sort(found.begin(), found.end(), [&](const auto* left, const auto* right) {
+      const int left_score = left->score(format);
+      const int right_score = right->score(format);
+      return left_score != right_score ? left_score > right_score
+                                       : std::strcmp(left->name(), right->name()) < 0;
+    });
     for (const BackendReport& report : backends.reports()) {
       if (!report.problem.empty())
         reasons += "; backend '" + report.name + "' does not run: " + report.problem;

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Backends that are wrong in one way each, chosen by the macro ODD when it is compiled: what the loader must refuse.
+#include "vaccel/backend.h"
+
+namespace {
+
+vaccel_status create(const vaccel_backend_host*, const vaccel_backend_option*, size_t,
+                     const vaccel_backend_error*, vaccel_backend_instance** instance) {
+#if ODD == 4  // fails, and does not say why
+  (void)instance;
+  return VACCEL_UNAVAILABLE;
+#elif ODD == 5  // succeeds, and makes nothing
+  *instance = nullptr;
+  return VACCEL_OK;
+#else
+  static char made;
+  *instance = reinterpret_cast<vaccel_backend_instance*>(&made);
+  return VACCEL_OK;
+#endif
+}
+
+void destroy(vaccel_backend_instance*) {}
+
+vaccel_status unexplained(vaccel_backend_instance*, vaccel_backend_run*) {
+  return static_cast<vaccel_status>(15);
+}
+
+const vaccel_backend_operator kOperators[] = {
+#if ODD == 6  // an operator without a vendor in its name
+    {"plain", "", unexplained},
+#else
+    {"odd.unexplained", "Fails with a status that is none", unexplained},
+#endif
+};
+
+vaccel_backend table() {
+  vaccel_backend backend{};
+  backend.size = sizeof backend;
+  backend.abi_version = VACCEL_BACKEND_ABI;
+  backend.name = ODD_NAME;
+  backend.create = create;
+  backend.destroy = destroy;
+  backend.operators = kOperators;
+  backend.operator_count = 1;
+#if ODD == 1  // of an interface to come
+  backend.abi_version = VACCEL_BACKEND_ABI + 1;
+#elif ODD == 2  // of a shorter table
+  backend.size = 24;
+#elif ODD == 3  // with half of what models need
+  backend.score = [](vaccel_backend_instance*, const char*) { return 100; };
+#endif
+  return backend;
+}
+
+}  // namespace
+
+#if ODD == 7  // something else altogether
+VACCEL_BACKEND_EXPORT int something_else() {
+  return static_cast<int>(table().size);
+}
+#else
+const vaccel_backend* vaccel_backend_entry(void) {
+  static const vaccel_backend kBackend = table();
+  return ODD == 8 ? nullptr : &kBackend;
+}
+#endif
