@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -37,9 +36,15 @@ struct Free {
 // The payload of a call: the inputs one after the other, each on its alignment, from where the caller has them.
 class PayloadPieces {
  public:
-  // Appends a tensor; `offset` is where it lies. RESOURCE_EXHAUSTED: no memory to pack a strided one.
-  Status add(const vaccel_tensor& tensor, uint64_t bytes, uint64_t& offset) {
-    offset = 0;
+  explicit PayloadPieces(size_t tensors) {
+    pieces_.reserve(2 * tensors);
+    placed_.reserve(tensors);
+  }
+
+  // Appends a tensor. RESOURCE_EXHAUSTED: no memory to pack a strided one.
+  Status add(const vaccel_tensor& tensor) {
+    const uint64_t bytes = dense_size(tensor);
+    placed_.push_back({0, bytes});
     if (bytes == 0) return {};
     const std::byte* data = static_cast<const std::byte*>(tensor.data);
     if (!is_dense(tensor)) {
@@ -52,21 +57,26 @@ class PayloadPieces {
       data = packed_.back().get();
     }
     static constexpr std::byte kPadding[wire::kTensorAlignment]{};
-    offset = wire::align_up(size_, wire::kTensorAlignment);
-    if (offset > size_) pieces_[count_++] = {kPadding, static_cast<size_t>(offset - size_)};
-    pieces_[count_++] = {data, static_cast<size_t>(bytes)};
+    const uint64_t offset = wire::align_up(size_, wire::kTensorAlignment);
+    if (offset > size_) pieces_.push_back({kPadding, static_cast<size_t>(offset - size_)});
+    pieces_.push_back({data, static_cast<size_t>(bytes)});
+    placed_.back().offset = offset;
     size_ = offset + bytes;
     return {};
   }
 
+  struct Place {
+    uint64_t offset;
+    uint64_t bytes;
+  };
+  // Where each tensor lies, and how large it is.
+  [[nodiscard]] const std::vector<Place>& places() const { return placed_; }
   [[nodiscard]] uint64_t size() const { return size_; }
-  [[nodiscard]] std::span<const std::span<const std::byte>> pieces() const {
-    return std::span(pieces_).first(count_);
-  }
+  [[nodiscard]] std::span<const std::span<const std::byte>> pieces() const { return pieces_; }
 
  private:
-  std::array<std::span<const std::byte>, 2 * wire::kMaxTensors> pieces_;
-  size_t count_ = 0;
+  std::vector<std::span<const std::byte>> pieces_;
+  std::vector<Place> placed_;
   uint64_t size_ = 0;
   std::vector<std::unique_ptr<std::byte, Free>> packed_;
 };
@@ -221,13 +231,9 @@ void Connection::fill_call(const CallSpec& spec, uint32_t model) {
 }
 
 Status Connection::send_call(const CallSpec& spec, uint32_t model, Exchange& exchange, bool& unsent) {
-  PayloadPieces payload;
-  std::array<uint64_t, wire::kMaxTensors> offsets;
-  std::array<uint64_t, wire::kMaxTensors> sizes;
-  for (size_t index = 0; index < spec.inputs.size(); ++index) {
-    sizes[index] = dense_size(spec.inputs[index]);
-    if (Status status = payload.add(spec.inputs[index], sizes[index], offsets[index]); !status.ok())
-      return status;
+  PayloadPieces payload(spec.inputs.size());
+  for (const vaccel_tensor& input : spec.inputs) {
+    if (Status status = payload.add(input); !status.ok()) return status;
   }
   if (payload.size() > welcome_.max_payload_bytes) {
     return failure(VACCEL_RESOURCE_EXHAUSTED,
@@ -247,8 +253,8 @@ Status Connection::send_call(const CallSpec& spec, uint32_t model, Exchange& exc
     to.dtype = from.dtype;
     to.rank = from.rank;
     std::copy_n(from.shape, static_cast<size_t>(from.rank), to.shape.begin());
-    to.offset = offsets[index];
-    to.bytes = sizes[index];
+    to.offset = payload.places()[index].offset;
+    to.bytes = payload.places()[index].bytes;
   }
   const auto body = encoder_.encode(call_);
   lock.lock();
