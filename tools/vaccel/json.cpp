@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/vaccel/json.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <type_traits>
+
+#include "core/tensor.h"
+#include "tools/vaccel/timings.h"
+
+namespace vaccel::tool {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// ASCII only: safe for a terminal, and what is no UTF-8 becomes U+FFFD.
+std::string text_of(const Json& json) {
+  return json.dump(-1, ' ', true, Json::error_handler_t::replace);
+}
+
+double microseconds(uint64_t nanoseconds) {
+  return static_cast<double>(nanoseconds) / 1e3;
+}
+
+Json real(double value) {
+  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+  return value;
+}
+
+Json timings_of(const vaccel_timings& timings) {
+  Json json = Json::object();
+  for (const Stage& stage : kStages)
+    json[std::string(stage.name) + "_us"] = microseconds(timings.*stage.nanoseconds);
+  return json;
+}
+
+Json number(const Number& number) {
+  return std::visit(
+      [](auto value) -> Json {
+        using Value = decltype(value);
+        if constexpr (std::is_same_v<Value, std::monostate>) {
+          return nullptr;
+        } else if constexpr (std::is_floating_point_v<Value>) {
+          return real(static_cast<double>(value));
+        } else {
+          return value;
+        }
+      },
+      number);
+}
+
+Json summary_of(const TensorSummary& summary) {
+  Json json{{"name", summary.name},          {"dtype", summary.dtype},     {"shape", summary.shape},
+            {"min", number(summary.min)},    {"max", number(summary.max)}, {"mean", number(summary.mean)},
+            {"nan_count", summary.nan_count}};
+  if (!summary.file.empty()) json["file"] = summary.file;
+  return json;
+}
+
+Json facts_of(const vaccel_model& model) {
+  return {{"name", model.name},       {"task", model.task},       {"description", model.description},
+          {"version", model.version}, {"license", model.license}, {"backend", model.backend},
+          {"problem", model.problem}};
+}
+
+Json infos_of(const vaccel_tensor_info* infos, size_t count) {
+  Json json = Json::array();
+  for (const vaccel_tensor_info& info : std::span(infos, count)) {
+    Json shape;  // null: any rank
+    if (info.rank >= 0) shape = std::vector<int64_t>(info.shape, info.shape + info.rank);
+    json.push_back({{"name", info.name}, {"dtype", dtype_name(info.dtype)}, {"shape", std::move(shape)}});
+  }
+  return json;
+}
+
+}  // namespace
+
+std::string json_of_error(const Status& status) {
+  return text_of({{"error", {{"code", status_name(status.code())}, {"message", status.message()}}}});
+}
+
+std::string json_of_classes(const std::string& model, const std::string& endpoint,
+                            const vaccel_classes& classes, std::span<const vaccel_timings> runs) {
+  Json items = Json::array();
+  for (const vaccel_class& item : std::span(classes.items, classes.count)) {
+    items.push_back(
+        {{"index", item.index}, {"label", item.label}, {"score", real(static_cast<double>(item.score))}});
+  }
+  Json json{{"model", model},
+            {"endpoint", endpoint},
+            {"classes", std::move(items)},
+            {"timings", timings_of(median_of(runs))}};
+  if (runs.size() > 1) {
+    Json each = Json::array();
+    for (const vaccel_timings& run : runs)
+      each.push_back(timings_of(run));
+    json["runs"] = std::move(each);
+  }
+  return text_of(json);
+}
+
+std::string json_of_outputs(const std::string& operator_name, const char* model, const std::string& endpoint,
+                            std::span<const TensorSummary> outputs, const vaccel_timings& timings) {
+  Json tensors = Json::array();
+  for (const TensorSummary& output : outputs)
+    tensors.push_back(summary_of(output));
+  return text_of({{"operator", operator_name},
+                  {"model", model != nullptr ? Json(model) : Json(nullptr)},
+                  {"endpoint", endpoint},
+                  {"outputs", std::move(tensors)},
+                  {"timings", timings_of(timings)}});
+}
+
+std::string json_of_models(const std::string& endpoint, const vaccel_model_list& list) {
+  Json models = Json::array();
+  for (const vaccel_model* model : std::span(list.models, list.count))
+    models.push_back(facts_of(*model));
+  return text_of({{"endpoint", endpoint}, {"models", std::move(models)}});
+}
+
+std::string json_of_model(const std::string& endpoint, const vaccel_model& model) {
+  Json facts = facts_of(model);
+  facts["inputs"] = infos_of(model.inputs, model.input_count);
+  facts["outputs"] = infos_of(model.outputs, model.output_count);
+  return text_of({{"endpoint", endpoint}, {"model", std::move(facts)}});
+}
+
+std::string json_of_agent(const vaccel_agent& agent, const std::string& transport) {
+  Json backends = Json::array();
+  for (const vaccel_backend_info& backend : std::span(agent.backends, agent.backend_count)) {
+    backends.push_back({{"name", backend.name},
+                        {"version", backend.version},
+                        {"devices", backend.devices},
+                        {"problem", backend.problem}});
+  }
+  return text_of(
+      {{"endpoint", agent.endpoint},
+       {"transport", transport},
+       {"library", vaccel_version()},
+       {"agent", agent.version},
+       {"protocol", agent.protocol_version},
+       {"workers", agent.worker_count},
+       {"models", agent.model_count},
+       {"limits",
+        {{"max_payload_bytes", agent.max_payload_bytes}, {"max_calls_in_flight", agent.max_calls_in_flight}}},
+       {"backends", std::move(backends)}});
+}
+
+std::string json_of_pings(const std::string& endpoint, uint32_t sent,
+                          std::span<const uint64_t> round_trips_ns) {
+  Json json{{"endpoint", endpoint}, {"sent", sent}, {"received", round_trips_ns.size()}};
+  Json each = Json::array();
+  for (const uint64_t round_trip : round_trips_ns)
+    each.push_back(microseconds(round_trip));
+  json["round_trips_us"] = std::move(each);
+  if (!round_trips_ns.empty()) {
+    const auto [least, most] = std::minmax_element(round_trips_ns.begin(), round_trips_ns.end());
+    const auto sum = std::accumulate(round_trips_ns.begin(), round_trips_ns.end(), uint64_t{0});
+    json["min_us"] = microseconds(*least);
+    json["avg_us"] = microseconds(sum) / static_cast<double>(round_trips_ns.size());
+    json["max_us"] = microseconds(*most);
+  }
+  return text_of(json);
+}
+
+}  // namespace vaccel::tool

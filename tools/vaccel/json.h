@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The objects that --json prints: the tool's interface to scripts, all in one place. Fields may be added; none is renamed or
+// given another meaning. ASCII only, and numbers exactly as they came: a float's score has the digits that make the same float
+// again. JSON has no infinity: it is written as the string "inf" or "-inf". Times are in microseconds, with fractions.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "core/status.h"
+#include "tools/vaccel/tensor_summary.h"
+#include "vaccel/vaccel.h"
+
+namespace vaccel::tool {
+
+/// {"error": {"code": "NOT_FOUND", "message": "..."}}
+std::string json_of_error(const Status& status);
+
+/// {"model", "endpoint", "classes": [{"index", "label", "score"}], "timings": {"total_us", ...}}; of several runs, "timings" has the
+/// medians, and "runs" the timings of each.
+std::string json_of_classes(const std::string& model, const std::string& endpoint,
+                            const vaccel_classes& classes, std::span<const vaccel_timings> runs);
+
+/// {"operator", "model", "endpoint", "outputs": [{"name", "dtype", "shape", "min", "max", "mean", "nan_count", "file"}], "timings"}; "model"
+/// is null for operators without one; "file" is there where the output was written to one.
+std::string json_of_outputs(const std::string& operator_name, const char* model, const std::string& endpoint,
+                            std::span<const TensorSummary> outputs, const vaccel_timings& timings);
+
+/// {"endpoint", "models": [{"name", "task", "description", "version", "license", "backend", "problem"}]}
+std::string json_of_models(const std::string& endpoint, const vaccel_model_list& list);
+
+/// {"endpoint", "model": {the same, "inputs": [{"name", "dtype", "shape"}], "outputs"}}; -1 in a shape is any size, and a shape that is null
+/// any rank.
+std::string json_of_model(const std::string& endpoint, const vaccel_model& model);
+
+/// {"endpoint", "transport", "library", "agent", "protocol", "workers", "models", "limits": {"max_payload_bytes", "max_calls_in_flight"},
+/// "backends": [{"name", "version", "devices", "problem"}]}
+std::string json_of_agent(const vaccel_agent& agent, const std::string& transport);
+
+/// {"endpoint", "sent", "received", "round_trips_us": [...], "min_us", "avg_us", "max_us"}
+std::string json_of_pings(const std::string& endpoint, uint32_t sent,
+                          std::span<const uint64_t> round_trips_ns);
+
+}  // namespace vaccel::tool

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What infer and call share: inputs from files, outputs to files and to the terminal.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/status.h"
+#include "tools/vaccel/arguments.h"
+#include "tools/vaccel/npy.h"
+#include "tools/vaccel/output.h"
+#include "tools/vaccel/tensor_summary.h"
+#include "vaccel/vaccel.h"
+
+namespace vaccel::tool {
+
+/// The arrays of --input, and views of them for a call.
+class InputTensors {
+ public:
+  static Result<InputTensors> read(std::span<const TensorFile> files);
+
+  /// Valid as long as this and the files' names.
+  [[nodiscard]] std::span<const vaccel_tensor> views() const { return views_; }
+
+ private:
+  std::vector<NpyArray> arrays_;
+  std::vector<vaccel_tensor> views_;
+};
+
+/// Writes outputs where --output and --output-dir want them, and sums them up. NOT_FOUND: an output that is to be written is not
+/// there; then nothing is written.
+Result<std::vector<TensorSummary>> take_outputs(const vaccel_outputs& outputs,
+                                                const TensorArguments& arguments);
+
+/// A table of outputs, and where each was written to.
+void print_outputs(std::span<const TensorSummary> summaries, Output& output);
+
+/// A file's name for a tensor's: "MobilenetV1/Predictions" becomes "MobilenetV1_Predictions.npy". Names come from the other end:
+/// the file's has no '/', does not begin with '.' and is none of `taken`.
+std::string file_name_for(const std::string& tensor_name, std::span<const std::string> taken);
+
+}  // namespace vaccel::tool
