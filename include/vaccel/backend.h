@@ -8,17 +8,16 @@
  * size and abi_version before anything else in the table, and loads the library with RTLD_NOW | RTLD_LOCAL.
  *
  * Rules
- *   - Functions return a vaccel_status and, when it is not VACCEL_OK, say why through the `fail` function
- * that they are given: one sentence, with the values seen and what would be right.
- *   - Nothing is thrown or long-jumped across this interface. Nothing is printed: see
- * vaccel_backend_host.log.
+ *   - Functions return a vaccel_status and, when it is not VACCEL_OK, say why through the `fail` function that
+ *     they are given: one sentence, with the values seen and what would be right.
+ *   - Nothing is thrown or long-jumped across this interface. Nothing is printed: see vaccel_backend_host.log.
  *   - `run` may be called from many threads at once, on the same model too. All else about one instance is
- * called by one thread at a time.
- *   - The inputs of a run lie where they lie, possibly in memory shared with another process: read them,
- * never write them. Results are written straight to the memory that output() hands out, which may be shared
- * as well: never read back from it what a decision depends on.
- *   - Model files come from a catalogue that the host's operator trusts, or from a tenant: the worker that
- * loads them is jailed, but a backend still refuses what it can see is wrong.
+ *     called by one thread at a time.
+ *   - The inputs of a run lie where they lie, possibly in memory shared with another process: read them, never
+ *     write them. Results are written straight to the memory that output() hands out, which may be shared as
+ *     well: never read back from it what a decision depends on.
+ *   - Model files come from a catalogue that the host's operator trusts, or from a tenant. Whoever runs the
+ *     process, a backend refuses what it can see is wrong.
  */
 #ifndef VACCEL_BACKEND_H
 #define VACCEL_BACKEND_H
@@ -118,9 +117,9 @@ typedef struct vaccel_backend_operator {
 
 /** The table. Unused functions are NULL. */
 typedef struct vaccel_backend {
-  size_t size;          /**< sizeof(vaccel_backend) as the backend was compiled. */
-  uint32_t abi_version; /**< VACCEL_BACKEND_ABI */
-  uint32_t flags;       /**< VACCEL_BACKEND_COPIES_MODELS, or 0. */
+  size_t size;             /**< sizeof(vaccel_backend) as the backend was compiled. */
+  uint32_t abi_version;    /**< VACCEL_BACKEND_ABI */
+  uint32_t flags;          /**< VACCEL_BACKEND_COPIES_MODELS, or 0. */
   const char* name;        /**< "onnxruntime": [a-z0-9-], at most 32 characters. */
   const char* description; /**< One line. */
 

@@ -16,9 +16,9 @@
  *   - It returns a vaccel_status. On failure every output is untouched, and vaccel_error_message() has the
  *     sentence: what was wrong, with the values seen, and what would be right.
  *   - It may be called from any thread, on the same session too; calls of one session run at the same time
- * and complete in any order. (A vaccel_request belongs to one thread at a time.)
- *   - It never prints, exits, aborts, throws or installs signal handlers, and starts no thread
- * (vaccel_submit_* on a "local:" session does: the work has to be done somewhere).
+ *     and complete in any order. (A vaccel_request belongs to one thread at a time.)
+ *   - It never prints, exits, aborts, throws or installs signal handlers, and starts no thread. (A "local:" session
+ *     is the exception: the runtime and its frameworks work in this process, with threads of their own.)
  *   - Strings are UTF-8 and NUL-terminated. Inputs are only read, and only until the function returns, if its
  *     text does not say otherwise.
  *   - What a function hands out as `vaccel_xyz**` belongs to the caller, who frees it with vaccel_xyz_free().
@@ -66,8 +66,7 @@ typedef struct vaccel_session vaccel_session;
 /** A call under way. Made by vaccel_submit_*(). */
 typedef struct vaccel_request vaccel_request;
 
-/* ---- The library itself
- * ------------------------------------------------------------------------------------ */
+/* ---- The library itself */
 
 /** The version of the library that runs, "0.1.0". Static. */
 VACCEL_API const char* vaccel_version(void);
@@ -87,8 +86,7 @@ VACCEL_API const char* vaccel_error_message(void);
  */
 VACCEL_API int64_t vaccel_deadline_after_us(uint64_t timeout_us);
 
-/* ---- Sessions
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Sessions */
 
 /** How to open a session. */
 typedef struct vaccel_open_options {
@@ -135,8 +133,7 @@ VACCEL_API void vaccel_close(vaccel_session* session);
 /** The endpoint that the session talks to, in the form of vaccel_open(). Lives as long as the session. */
 VACCEL_API const char* vaccel_session_endpoint(const vaccel_session* session);
 
-/* ---- Calls
- * ------------------------------------------------------------------------------------------------- */
+/* ---- Calls */
 
 /** vaccel_call_options.flags: measure the stages (vaccel_outputs.timings). */
 #define VACCEL_CALL_TIMINGS 1u
@@ -251,8 +248,7 @@ VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_ping(vaccel_session* session,
                                                       const vaccel_call_options* options,
                                                       uint64_t* round_trip_ns);
 
-/* ---- Calls that do not block
- * ------------------------------------------------------------------------------- */
+/* ---- Calls that do not block */
 
 /**
  * As vaccel_classify(), vaccel_infer() and vaccel_call(), but return as soon as the call has been sent.
@@ -327,8 +323,7 @@ VACCEL_API void vaccel_cancel(vaccel_request* request);
 /** Frees a request; one that has not completed is cancelled first and its result dropped. Takes NULL. */
 VACCEL_API void vaccel_request_free(vaccel_request* request);
 
-/* ---- What there is
- * ----------------------------------------------------------------------------------------- */
+/* ---- What there is */
 
 /** A model of the catalogue. */
 typedef struct vaccel_model {

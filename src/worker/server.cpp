@@ -169,6 +169,19 @@ Status Server::serve(uint32_t threads) {
   return end_status_;
 }
 
+// A call that asks for more memory than there is fails alone.
+void Server::handle_guarded(Frame& frame) {
+  try {
+    handle(frame);
+  } catch (const std::bad_alloc&) {
+    {
+      const std::lock_guard lock(state_mutex_);
+      running_.erase(frame.header.request_id);
+    }
+    reply_failure(frame.header.request_id, failure(VACCEL_RESOURCE_EXHAUSTED, "the worker is out of memory"));
+  }
+}
+
 void Server::work() {
   for (;;) {
     Frame frame;
@@ -182,7 +195,7 @@ void Server::work() {
         return;
       }
     }
-    handle(frame);
+    handle_guarded(frame);
   }
 }
 

@@ -50,6 +50,7 @@ class Server {
   void work();
   Result<bool> receive(Frame& frame);  // false: the channel was closed
   void handle(Frame& frame);
+  void handle_guarded(Frame& frame);
   void handle_hello(const Frame& frame);
   void handle_open_model(const Frame& frame);
   void handle_describe(const Frame& frame);
