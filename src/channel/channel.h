@@ -76,6 +76,9 @@ class Channel {
                       std::unique_ptr<Retained> retained) = 0;
   /// Goes on with what send() kept, without blocking. Same errors.
   virtual Status flush() = 0;
+  /// Copies what waits to be flushed, so that the payload pieces handed to send() are needed no longer; their
+  /// `retained` are destroyed. RESOURCE_EXHAUSTED: no memory; nothing has changed for the rest then.
+  virtual Status keep_unsent() = 0;
   /// Whether something waits to be flushed.
   [[nodiscard]] virtual bool sending() const = 0;
   /// Bytes that wait to be flushed.

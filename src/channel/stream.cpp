@@ -303,4 +303,23 @@ Status StreamChannel::flush() {
   return {};
 }
 
+Status StreamChannel::keep_unsent() {
+  for (Outgoing& frame : outgoing_) {
+    size_t size = 0;
+    for (const auto& piece : frame.payload)
+      size += piece.size();
+    if (size > 0) {
+      std::unique_ptr<std::byte, FreeMemory> copy{static_cast<std::byte*>(std::malloc(size))};
+      if (!copy) return failure(VACCEL_RESOURCE_EXHAUSTED, "there is no memory for %zu unsent bytes", size);
+      std::byte* end = copy.get();
+      for (const auto& piece : frame.payload)
+        end = std::copy(piece.begin(), piece.end(), end);
+      frame.payload.assign(1, {copy.get(), size});
+      frame.kept = std::move(copy);
+    }
+    frame.retained.reset();
+  }
+  return {};
+}
+
 }  // namespace vaccel::channel

@@ -4,6 +4,7 @@
 // takes it; headers and bodies are read through a small buffer, payloads straight to their destination.
 #pragma once
 
+#include <cstdlib>
 #include <deque>
 #include <vector>
 
@@ -32,6 +33,7 @@ class StreamChannel final : public Channel {
               std::span<const std::span<const std::byte>> payload,
               std::unique_ptr<Retained> retained) override;
   Status flush() override;
+  Status keep_unsent() override;
   [[nodiscard]] bool sending() const override { return !outgoing_.empty(); }
   [[nodiscard]] uint64_t unsent_bytes() const override { return unsent_bytes_; }
   [[nodiscard]] bool nothing_sent() const override { return nothing_sent_; }
@@ -43,10 +45,15 @@ class StreamChannel final : public Channel {
 
   enum class State { kHeader, kBody, kAwaitingDestination, kPayload };
 
+  struct FreeMemory {
+    void operator()(std::byte* memory) const { std::free(memory); }
+  };
+
   struct Outgoing {
     std::vector<std::byte> head;                      // header and body, as far as unsent
     std::vector<std::span<const std::byte>> payload;  // likewise
     std::unique_ptr<Retained> retained;
+    std::unique_ptr<std::byte, FreeMemory> kept;  // what the payload lies in after keep_unsent()
   };
 
   [[nodiscard]] std::span<const std::byte> buffered() const {

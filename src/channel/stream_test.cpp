@@ -129,6 +129,36 @@ TEST_F(StreamTest, DiscardedPayloadsGoNowhere) {
   EXPECT_EQ(b_->header().request_id, 2u);
 }
 
+TEST_F(StreamTest, WhatIsKeptIsNeededNoLonger) {
+  auto payload = pattern(4'000'000, 1);
+  const auto sent = payload;
+  const std::span<const std::byte> halves[] = {std::span(payload).first(1'000'000),
+                                               std::span(payload).subspan(1'000'000)};
+  ASSERT_TRUE(a_->send(wire::Kind::kResult, 1, {}, halves, nullptr).ok());
+  ASSERT_TRUE(a_->sending());
+  const uint64_t unsent = a_->unsent_bytes();
+  ASSERT_TRUE(a_->keep_unsent().ok());
+  EXPECT_EQ(a_->unsent_bytes(), unsent);
+  std::ranges::fill(payload, std::byte{0});
+  std::vector<std::byte> received(payload.size());
+  std::jthread drain([&] {
+    Event event = b_->receive(true).value();
+    while (event != Event::kFrame)
+      event = b_->receive(true).value();
+    const Destination all{received.data(), received.size()};
+    b_->accept_payload({&all, 1});
+    while (b_->receive(true).value() != Event::kPayload) {
+    }
+  });
+  while (a_->sending()) {
+    pollfd waiting{a_->fd(), POLLOUT, 0};
+    ::poll(&waiting, 1, -1);
+    ASSERT_TRUE(a_->flush().ok());
+  }
+  drain.join();
+  EXPECT_EQ(received, sent);
+}
+
 TEST_F(StreamTest, WhatIsRetainedGoesWhenThePayloadHasGone) {
   struct Flag final : Retained {
     explicit Flag(bool& gone) : gone_(gone) {}

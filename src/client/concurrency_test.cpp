@@ -491,6 +491,41 @@ TEST(GivingUpTest, ACallersMemoryIsItsOwnAgainWhenItGaveUpInThePayload) {
   EXPECT_EQ(server.connections, 1);
 }
 
+TEST(GivingUpTest, ACallThatIsGivenUpWhileItIsSentLeavesTheOthersAlone) {
+  // The server does not read while it holds up this thread; so a large call is stuck half-way when its deadline
+  // passes. The rest of it follows, and what comes after is understood.
+  std::atomic<bool> held_up = false;
+  std::atomic<bool> go_on = false;
+  TestServer server({.hook = [&](Peer&, const Frame& frame) {
+    if (frame.header.kind == wire::Kind::kCall && !held_up.exchange(true)) {
+      while (!go_on)
+        std::this_thread::yield();
+    }
+    return false;
+  }});
+  const auto session = open_session(server.endpoint());
+  vaccel_request* first = submit(session.get(), "test.echo");
+  while (!held_up)
+    std::this_thread::yield();
+  std::vector<uint8_t> bytes = pattern(5'000'000, 1);
+  TensorView tensor("x", VACCEL_UINT8, bytes, {5'000'000});
+  auto options = VACCEL_INIT(vaccel_call_options);
+  options.deadline_ns = vaccel_deadline_after_us(20'000);
+  EXPECT_EQ(vaccel_call(session.get(), "test.hold", nullptr, nullptr, 0, &tensor, 1, &options, nullptr),
+            VACCEL_DEADLINE_EXCEEDED);
+  EXPECT_NE(std::string(vaccel_error_message()).find("while the call was being sent"), std::string::npos)
+      << vaccel_error_message();
+  bytes.assign(bytes.size(), 0);  // it is the caller's again
+  go_on = true;
+  EXPECT_EQ(vaccel_wait(first, 0), VACCEL_OK) << vaccel_error_message();  // its waiter sends the rest
+  vaccel_request_free(first);
+  EXPECT_EQ(vaccel_ping(session.get(), nullptr, nullptr), VACCEL_OK) << vaccel_error_message();
+  EXPECT_EQ(server.connections, 1);
+  EXPECT_EQ(server.calls, 3);
+  EXPECT_EQ(server.cancels, 1);
+  EXPECT_EQ(server.holding, 0);
+}
+
 // ---- Connections that die unseen
 
 TEST(ReconnectTest, ATcpConnectionThatDiedIsReplacedBeforeTheCall) {

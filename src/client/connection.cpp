@@ -125,8 +125,19 @@ void Connection::end_writing(Lock& lock) {
     (void)channel_->send(wire::Kind::kCancel, id, encoder_.encode(cancel), {}, nullptr);
     lock.lock();
   }
+  leftover_ = !lost_ && channel_->sending();
   writing_ = false;
   writer_turn_.notify_one();
+}
+
+// Sends what an earlier writer left, as far as it goes.
+void Connection::send_leftover(Lock& lock) {
+  if (!leftover_ || writing_ || lost_) return;
+  writing_ = true;
+  lock.unlock();
+  (void)channel_->flush();  // who reads finds out if the connection broke
+  lock.lock();
+  end_writing(lock);
 }
 
 bool Connection::closed_meanwhile() const {
@@ -156,10 +167,16 @@ Status Connection::transmit(Lock& lock, wire::Kind kind, std::span<const std::by
       status = write_on(deadline_ns);
     if (!status.ok()) unsent = channel_->nothing_sent();
   }
+  // What is left of a frame whose caller gives up has to follow yet: the connection is not this call's alone.
+  const bool kept = status.code() == VACCEL_DEADLINE_EXCEEDED && channel_->keep_unsent().ok();
   lock.lock();
   if (!status.ok()) {
     if (!exchange.done()) abandon(lock, exchange, status);
-    lose(lock, status);
+    if (kept) {
+      cancels_.push_back(exchange.id_);
+    } else {
+      lose(lock, status);
+    }
     return status;
   }
   exchange.sent_ = true;
@@ -353,14 +370,16 @@ bool Connection::wait(Exchange& exchange, int64_t deadline_ns) {
 
 void Connection::read_for(Lock& lock, const Exchange& exchange, int64_t deadline_ns) {
   const auto await_input = [&] {
+    const auto events = static_cast<short>(leftover_ && !writing_ ? POLLIN | POLLOUT : POLLIN);
     lock.unlock();
-    const bool in_time = poll_until(channel_->fd(), POLLIN, deadline_ns);
+    const bool in_time = poll_until(channel_->fd(), events, deadline_ns);
     lock.lock();
+    send_leftover(lock);
     return in_time;
   };
   while (!exchange.done()) {
     // While a payload goes to the memory of another exchange, whose owner may want it back, no recv() blocks.
-    const bool block = deadline_ns == 0 && (receiver_ == nullptr || receiver_ == &exchange);
+    const bool block = deadline_ns == 0 && !leftover_ && (receiver_ == nullptr || receiver_ == &exchange);
     if (block) {
       (void)step(lock, true);
       continue;
@@ -377,6 +396,7 @@ void Connection::take_in() {
   while (step(lock, false) == Step::kMoved) {
   }
   stop_reading(true);
+  send_leftover(lock);
 }
 
 // Gives up the turn to read. @param drained  Whether all that was there has been taken in.

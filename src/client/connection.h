@@ -84,6 +84,7 @@ class Connection {
                   std::span<const std::span<const std::byte>> payload, int64_t deadline_ns,
                   Exchange& exchange, bool& unsent);
   Status write_on(int64_t deadline_ns);
+  void send_leftover(Lock& lock);
   bool closed_meanwhile() const;
   void fill_call(const CallSpec& spec, uint32_t model);
   Status send_open_model(const char* name, Exchange& exchange, int64_t deadline_ns, bool& unsent);
@@ -125,6 +126,8 @@ class Connection {
   bool writing_ = false;
   Condition writer_turn_;
   std::vector<uint64_t> cancels_;  // calls to cancel, by whoever writes next
+  bool leftover_ =
+      false;  // the channel keeps bytes that the socket did not take; nobody waits for them to go
   bool writer_wants_to_read_ = false;
   UniqueFd writer_wake_;  // an eventfd, made when first needed
   wire::Encoder encoder_;

@@ -31,7 +31,9 @@ Status send_hello(channel::StreamChannel& channel, const std::string& client_nam
 
 Result<wire::Welcome> read_answer(const channel::Channel& channel, const channel::Endpoint& endpoint) {
   const wire::Header& header = channel.header();
-  if (header.request_id == kHelloId && header.kind == wire::Kind::kFailure) {
+  // One for no request is of an agent that refuses whoever comes, before it has heard anything.
+  const bool is_for_us = header.request_id == kHelloId || header.request_id == 0;
+  if (is_for_us && header.kind == wire::Kind::kFailure) {
     const auto refusal = wire::decode_failure(channel.body());
     if (!refusal) return no_agent(endpoint, refusal.error().message());
     if (refusal->code == VACCEL_UNIMPLEMENTED) return no_agent(endpoint, printable(refusal->message, 1000));
@@ -63,12 +65,16 @@ Result<Greeted> greet(const channel::Endpoint& endpoint, const std::string& clie
   const auto lost = [&](const Status& status) {
     return Unexpected{status.within("while greeting the agent at " + endpoint.text())};
   };
-  if (Status status = send_hello(*channel, client_name, deadline_ns); !status.ok()) return lost(status);
+  Status sent = send_hello(*channel, client_name, deadline_ns);
+  // An agent that has refused us and closed may have said why.
+  if (!sent.ok() && sent.code() != VACCEL_UNAVAILABLE) return lost(sent);
   for (;;) {
     const auto event = channel->receive(false);
     if (!event && event.error().code() == VACCEL_PROTOCOL_ERROR)
       return no_agent(endpoint, event.error().message());
-    if (!event) return lost(event.error());
+    if (!event) return lost(sent.ok() ? event.error() : sent);
+    if (!sent.ok() && (*event == channel::Event::kClosed || *event == channel::Event::kBlocked))
+      return lost(sent);
     if (*event == channel::Event::kClosed)
       return lost(failure(VACCEL_UNAVAILABLE, "it closed the connection instead of answering"));
     if (*event == channel::Event::kBlocked && !poll_until(fd, POLLIN, deadline_ns))
