@@ -373,8 +373,8 @@ TEST(Hostile, ResultsThatAreTakenSlowlyDoNotResetTheClock) {
   client.send(2, call_of("reference.fill", {integer("bytes", 900'000), integer("value", 1)}));
   // ... and further results come in meanwhile, each within the time-out of the one before.
   for (uint64_t id = 3; id < 10; ++id) {
-    client.send(id,
-                call_of("reference.delay", {integer("microseconds", static_cast<int64_t>(id - 2) * 200'000)}));
+    client.send(
+        id, call_of("reference.delay", {integer("microseconds", static_cast<int64_t>(id - 2) * 200'000)}));
   }
   const Stopwatch since;
   EXPECT_TRUE(eventually([&] { return agent.log().find("it takes no results") != std::string::npos; }));

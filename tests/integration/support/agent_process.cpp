@@ -121,7 +121,10 @@ int64_t cpu_ms(pid_t pid) {
 
 bool is_running(pid_t pid) {
   const auto fields = stat_fields(pid);
-  return !fields.empty() && fields[0] != "Z" && fields[0] != "X";
+  if (fields.size() < 18) return false;
+  // The first thread may have ended before the others, which still hold the process's files.
+  const bool has_threads = fields[17] != "0" && fields[17] != "1";
+  return (fields[0] != "Z" && fields[0] != "X") || has_threads;
 }
 
 bool is_sanitized() {
@@ -172,6 +175,7 @@ void AgentProcess::write_config() const {
   if (!setup_.all_backends) text += "[backends]\nload = [\"reference\"]\n";
   text += "[backend.reference]\nfaults = true\n" + setup_.more;
   write_file(folder() / "vaccel.toml", text);
+  if (setup_.readable_by_all) std::filesystem::permissions(folder(), std::filesystem::perms{0755});
 }
 
 void AgentProcess::spawn() {
@@ -185,7 +189,11 @@ void AgentProcess::spawn() {
 
   std::vector<std::string> command = setup_.wrapper;
   command.push_back(environment("VACCEL_TEST_BIN", "build/bin") + "/vacceld");
-  command.insert(command.end(), {"--config", (folder() / "vaccel.toml").string()});
+  if (setup_.arguments.empty()) {
+    command.insert(command.end(), {"--config", (folder() / "vaccel.toml").string()});
+  } else {
+    command.insert(command.end(), setup_.arguments.begin(), setup_.arguments.end());
+  }
   std::vector<char*> arguments;
   for (std::string& one : command)
     arguments.push_back(one.data());

@@ -61,10 +61,12 @@ struct AgentSetup {
   std::string more;    ///< Tables at its end.
   std::vector<std::string>
       listen;  ///< Endpoints besides the unix socket; FOLDER stands for the agent's folder.
-  std::filesystem::path catalogue;   ///< Empty: none.
-  bool all_backends = false;         ///< Otherwise "reference" alone, which starts faster.
-  uint64_t most_descriptors = 0;     ///< RLIMIT_NOFILE of the agent; 0: as it is.
-  std::vector<std::string> wrapper;  ///< A command that runs the agent: {"setpriv", ...}.
+  std::filesystem::path catalogue;     ///< Empty: none.
+  bool all_backends = false;           ///< Otherwise "reference" alone, which starts faster.
+  uint64_t most_descriptors = 0;       ///< RLIMIT_NOFILE of the agent; 0: as it is.
+  std::vector<std::string> wrapper;    ///< A command that runs the agent: {"setpriv", ...}.
+  std::vector<std::string> arguments;  ///< Instead of the configuration.
+  bool readable_by_all = false;        ///< The agent's folder.
 };
 
 /// How a program ended, and what it had said.
