@@ -35,7 +35,8 @@ constexpr const char* kEndpoints = R"(Endpoints:
   vsock:CID:PORT    from a VM; CID 2 is the host
   tcp:HOST:PORT     an address, or localhost
   local:            no agent: the runtime is loaded into this process
-  If none is given: $VACCEL_ENDPOINT; else the first of unix:/run/vaccel/agent.sock, vsock:2:4411 and local: that is there.
+  If none is given: $VACCEL_ENDPOINT, else the first of unix:/run/vaccel/agent.sock,
+  vsock:2:4411 and local: that is there.
 
 )";
 
@@ -82,8 +83,8 @@ constexpr const char* kCallExamples = R"(Examples:
 )";
 
 constexpr const char* kTensorNote = R"(
-Files are as numpy.save() writes them. --input, --output and --attribute may be given several times. A path that has a '='
-takes one in front of it: --input =a=b.npy. --output-dir is made if need be.
+Files are as numpy.save() writes them. --input, --output and --attribute may be given several times.
+A path that has a '=' takes one in front of it: --input =a=b.npy. --output-dir is made if need be.
 )";
 
 constexpr const char* kAttributeNote = R"(
@@ -305,8 +306,7 @@ Result<std::variant<Arguments, HelpText>> take(const CLI::App& app, Typed& typed
 
 Result<std::variant<Arguments, HelpText>> parse_arguments(int argc, const char* const* argv) {
   CLI::App app{
-      "vaccel runs operators on the host's accelerators: it classifies photos, runs models, and says what "
-      "there is.",
+      "Runs operators on the host's accelerators: classifies photos, runs models, says what there is.",
       "vaccel"};
   Typed typed;
   app.get_formatter()->label("SUBCOMMAND", "COMMAND");

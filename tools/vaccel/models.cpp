@@ -16,7 +16,9 @@ std::string shape_of(const vaccel_tensor_info& info) {
   return info.rank < 0 ? "any" : shape_text({info.shape, static_cast<size_t>(info.rank)});
 }
 
+// Nothing of a model that cannot be loaded.
 void print_infos(const char* title, const vaccel_tensor_info* infos, size_t count, Output& output) {
+  if (count == 0) return;
   Table table({{title}, {"dtype"}, {"shape"}});
   for (const vaccel_tensor_info& info : std::span(infos, count))
     table.add({info.name, dtype_name(info.dtype), shape_of(info)});

@@ -1,0 +1,676 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tool vaccel as a user types it, against an agent of its own: every command, every exit code, every kind of bad input."""
+
+import contextlib
+import hashlib
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+import zlib
+from pathlib import Path
+
+try:
+    import numpy
+except ImportError:
+    numpy = None
+
+TREE = Path(__file__).resolve().parents[2]
+SOURCES = TREE / "tools/vaccel"
+BIN = Path(os.environ.get("VACCEL_TEST_BIN", TREE / "build/bin"))
+CATALOGUE = Path(os.environ.get("VACCEL_TEST_CATALOGUE", TREE / "build/catalogue"))
+PARTS = Path(os.environ.get("VACCEL_TEST_PARTS", TREE / "build/parts"))
+CAT = PARTS / "photos/chelsea.png"
+PATIENCE_SECONDS = 60
+NOBODY = 65534
+NO_AGENT = "unix:/nonexistent/vaccel-tests-name-their-endpoint"
+COMMANDS = ("classify", "infer", "models", "info", "ping", "call")
+STAGES = ("total", "agent", "queue", "worker", "decode", "prepare", "infer", "postprocess")
+MODELS = ("altered", "hostile", "missing", "mobilenet", "plain")
+HOSTILE_LABEL = "\x1b[2J\x1b]0;gotcha\x07Egyptian\tcat \u732b"
+
+for program in ("vaccel", "vacceld", "vaccel-worker"):
+    if not (BIN / program).is_file():
+        raise unittest.SkipTest(f"{BIN} has no {program}; build it first")
+for part in (CAT, CATALOGUE / "mobilenet/model.toml"):
+    if not part.is_file():
+        raise unittest.SkipTest(f"{part} is not there; run scripts/setup and scripts/make-catalogue")
+needs_numpy = unittest.skipIf(numpy is None, "this Python has no NumPy")
+
+
+def environment(**variables) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "LC_ALL", "LC_CTYPE")}
+    return kept | {"VACCEL_ENDPOINT": NO_AGENT, "TERM": "xterm", "LANG": "C.UTF-8"} | variables
+
+
+def run(*arguments, **options) -> subprocess.CompletedProcess:
+    """vaccel with these arguments. Text, unless stdin is bytes."""
+    options.setdefault("env", environment())
+    if "input" not in options:
+        options.setdefault("stdin", subprocess.DEVNULL)
+    return subprocess.run([BIN / "vaccel", *map(str, arguments)], capture_output=True, timeout=PATIENCE_SECONDS, **options)
+
+
+def can_run_as_nobody() -> bool:
+    if os.geteuid() != 0:
+        return False
+    try:
+        return run("--version", user=NOBODY, group=NOBODY, extra_groups=[]).returncode == 0
+    except OSError:
+        return False
+
+
+def make_catalogue(folder: Path):
+    """MobileNet; a copy of it with an evil label; one that only infers; one whose file was altered; one without a file."""
+    text = (CATALOGUE / "mobilenet/model.toml").read_text()
+    for name in MODELS:
+        shutil.copytree(CATALOGUE / "mobilenet", folder / name)
+        (folder / name / "model.toml").write_text(text.replace('name = "mobilenet"', f'name = "{name}"'))
+    hostile = folder / "hostile"
+    labels = (hostile / "labels.txt").read_text().splitlines()
+    labels[286] = HOSTILE_LABEL
+    (hostile / "labels.txt").write_text("\n".join(labels) + "\n")
+    digest = hashlib.sha256((hostile / "labels.txt").read_bytes()).hexdigest()
+    toml = (hostile / "model.toml").read_text()
+    (hostile / "model.toml").write_text(re.sub(r'labels_sha256 = "\w+"', f'labels_sha256 = "{digest}"', toml))
+    plain = (folder / "plain/model.toml").read_text().split("[image]")[0]
+    (folder / "plain/model.toml").write_text(plain.replace('task = "classify"', 'task = "infer"'))
+    with open(folder / "altered/model.onnx", "ab") as model:
+        model.write(b"!")
+    (folder / "missing/model.onnx").unlink()
+
+
+class Agent:
+    """A vacceld with one worker that runs one call at a time, until stop()."""
+
+    def __init__(self, folder: Path):
+        self.endpoint = f"unix:{folder / 'a.sock'}"
+        self.config = folder / "vaccel.toml"
+        self.config.write_text(f'listen = ["{self.endpoint}"]\ncatalogue = "{folder / "catalogue"}"\n'
+                               "[worker]\nthreads = 1\n[backend.reference]\nfaults = true\n")
+        self.log = folder / "log"
+        ready = folder / "ready.sock"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifications, open(self.log, "wb") as log:
+            notifications.bind(str(ready))
+            notifications.settimeout(PATIENCE_SECONDS)
+            self.process = subprocess.Popen([BIN / "vacceld", "--config", self.config], stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, env=environment(NOTIFY_SOCKET=str(ready)))
+            try:
+                while b"READY=1" not in notifications.recv(4096).split(b"\n"):
+                    pass
+            except BaseException:
+                self.stop()
+                raise
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class ToolTest(unittest.TestCase):
+    """A folder for a test's files, and the forms in which the tool answers."""
+
+    maxDiff = None
+    endpoint = NO_AGENT
+
+    def setUp(self):
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory(prefix="vaccel-tool-")))
+        self.folder.chmod(0o755)
+
+    def file(self, name: str, content: bytes) -> Path:
+        path = self.folder / name
+        path.write_bytes(content)
+        return path
+
+    def vaccel(self, *arguments, **options) -> subprocess.CompletedProcess:
+        return run("--endpoint", self.endpoint, *arguments, **options)
+
+    def says(self, *arguments, **options) -> str:
+        """What it prints for people when all goes well."""
+        done = self.vaccel(*arguments, **options)
+        self.assertEqual((done.returncode, done.stderr), (0, b""), done.stdout)
+        self.assertNotIn(b"\x1b", done.stdout)
+        return done.stdout.decode()
+
+    def object(self, *arguments, **options) -> dict:
+        """The one object that it prints with --json when all goes well."""
+        done = self.vaccel(*arguments, "--json", **options)
+        self.assertEqual((done.returncode, done.stderr), (0, b""), done.stdout)
+        self.assertTrue(done.stdout.isascii())
+        return json.loads(done.stdout)
+
+    def fails(self, exit_code: int, name: str, pattern: str, *arguments, **options):
+        """Fails with this exit code and sentence, on stderr alone; with --json on stdout, too."""
+        done = self.vaccel(*arguments, **options)
+        said = done.stderr.decode()
+        self.assertEqual((done.returncode, done.stdout), (exit_code, b""), said)
+        self.assertRegex(said, r"\Avaccel: [^\n]+\n\Z")
+        self.assertRegex(said, pattern)
+        done = self.vaccel(*arguments, "--json", **options)
+        self.assertEqual(done.returncode, exit_code, done.stderr)
+        self.assertRegex(done.stderr.decode(), pattern)
+        error = json.loads(done.stdout)["error"]
+        self.assertEqual(error["code"], name)
+        self.assertRegex(error["message"], pattern)
+
+
+class WithoutAgent(ToolTest):
+    def test_no_agent(self):
+        for command in (["info"], ["models"], ["models", "mobilenet"], ["ping"], ["classify", CAT], ["call", "reference.noop"]):
+            with self.subTest(command):
+                self.fails(4, "UNAVAILABLE", re.escape(NO_AGENT), *command)
+
+    def test_environment_names_the_endpoint(self):
+        done = run("info", env=environment(VACCEL_ENDPOINT="unix:/nonexistent/from-environment"))
+        self.assertEqual(done.returncode, 4)
+        self.assertIn(b"unix:/nonexistent/from-environment", done.stderr)
+
+    def test_wrong_usage(self):
+        for arguments in ([], ["frobnicate"], ["classify"], ["classify", CAT, "--top", "0"], ["classify", CAT, "--top", "x"],
+                          ["classify", CAT, CAT], ["infer"], ["infer", "m", "--input", "x="], ["ping", "--count", "-1"],
+                          ["ping", "--interval", "1"], ["info", "--deadline", "1s"], ["models", "--deadline", "1s"],
+                          ["classify", CAT, "--deadline", "later"], ["call", "x", "--attribute", "y"], ["info", "--frob"]):
+            with self.subTest(arguments):
+                self.fails(2, "INVALID_ARGUMENT", r"\(see vaccel .*--help\)", *arguments)
+
+    def test_endpoint_that_is_none(self):
+        for endpoint in ("nonsense", "", "http://localhost", "unix:", "tcp:127.0.0.1:99999"):
+            with self.subTest(endpoint):
+                self.endpoint = endpoint
+                self.fails(2, "INVALID_ARGUMENT", "endpoint", "info")
+
+    def test_own_files_are_looked_at_before_an_agent_is_asked(self):
+        self.fails(3, "NOT_FOUND", "nowhere.png: No such file", "classify", self.folder / "nowhere.png")
+        self.fails(2, "INVALID_ARGUMENT", "Is a directory", "classify", self.folder)
+        self.fails(3, "NOT_FOUND", "nowhere.npy", "infer", "mobilenet", "--input", self.folder / "nowhere.npy")
+        self.fails(2, "INVALID_ARGUMENT", "Is a directory", "infer", "mobilenet", "--input", f"x={self.folder}")
+        self.fails(2, "INVALID_ARGUMENT", "no .npy file", "infer", "mobilenet", "--input", CAT)
+        self.fails(2, "INVALID_ARGUMENT", "empty", "call", "reference.echo", "--input", self.file("empty.npy", b""))
+
+    def test_unreadable_file(self):
+        photo = self.file("secret.png", b"secret")
+        photo.chmod(0)
+        if os.geteuid() != 0:
+            self.fails(7, "PERMISSION_DENIED", "secret.png: Permission denied", "classify", photo)
+        elif can_run_as_nobody():
+            self.fails(7, "PERMISSION_DENIED", "secret.png: Permission denied", "classify", photo, user=NOBODY, group=NOBODY,
+                       extra_groups=[])
+        else:
+            self.skipTest("root reads everything, and nobody else may run the program here")
+
+    @contextlib.contextmanager
+    def server(self, greeting: bytes):
+        """What is no agent: it says `greeting` to whoever connects, and no more."""
+        path, stop = self.folder / "s.sock", threading.Event()
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+            listener.listen()
+
+            def serve():
+                while True:
+                    peer, _ = listener.accept()
+                    peers.append(peer)
+                    if stop.is_set():
+                        return
+                    with contextlib.suppress(BrokenPipeError):
+                        peer.sendall(greeting)
+
+            peers = []
+            thread = threading.Thread(target=serve)
+            thread.start()
+            self.endpoint = f"unix:{path}"
+            try:
+                yield
+            finally:
+                stop.set()
+                with socket.socket(socket.AF_UNIX) as last:
+                    last.connect(str(path))
+                thread.join()
+                for peer in peers:
+                    peer.close()
+
+    def test_server_that_is_no_agent(self):
+        with self.server(b"HTTP/1.1 400 Bad Request\r\nServer: other\r\nContent-Length: 0\r\n\r\n" * 4):
+            self.fails(1, "PROTOCOL_ERROR", re.escape(self.endpoint), "ping")
+
+    def test_server_that_says_nothing(self):
+        with self.server(b""):
+            began = time.monotonic()
+            self.fails(5, "DEADLINE_EXCEEDED", re.escape(self.endpoint), "ping", "--deadline", "200ms")
+            self.assertLess(time.monotonic() - began, 10)
+
+    def test_help_and_version(self):
+        for arguments in (["--help"], ["-h"], *([command, "--help"] for command in COMMANDS)):
+            with self.subTest(arguments):
+                done = run(*arguments)
+                self.assertEqual((done.returncode, done.stderr), (0, b""))
+                self.assertIn(b"Examples:\n  vaccel ", done.stdout)
+                self.assertLessEqual(max(map(len, done.stdout.decode().splitlines())), 100)
+        for code in (*range(10), 130):
+            self.assertRegex(run("--help").stdout.decode(), rf"\n  {code} +\w")
+        self.assertRegex(run("--version").stdout.decode(), r"\Avaccel \d+\.\d+\.\d+ \(libvaccel \d+\.\d+\.\d+\)\n\Z")
+
+    def test_full_disk_behind_standard_output(self):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([BIN / "vaccel", "--help"], stdout=full, stderr=subprocess.PIPE, env=environment())
+        self.assertEqual(done.returncode, 6)
+        self.assertIn(b"cannot write to standard output: No space left", done.stderr)
+
+    def test_needs_libvaccel_and_libc_alone(self):
+        if "asan" in subprocess.run(["nm", "-D", BIN / "vaccel"], capture_output=True, text=True).stdout:
+            self.skipTest("a sanitizer's build needs its runtime")
+        said = subprocess.run(["readelf", "-d", BIN / "vaccel"], capture_output=True, text=True, check=True).stdout
+        needed = set(re.findall(r"NEEDED.*\[(\w+)[^\]]*\]", said))
+        self.assertLessEqual({"libvaccel"}, needed)
+        self.assertLessEqual(needed, {"libvaccel", "libc", "libm", "ld"})
+        self.assertRegex(said, r"RUNPATH.*\[(\$ORIGIN/\.\./[\w/-]+:)?\$ORIGIN/\.\./lib\]")
+
+
+class WithAgent(ToolTest):
+    @classmethod
+    def setUpClass(cls):
+        folder = Path(cls.enterClassContext(tempfile.TemporaryDirectory(prefix="vaccel-tool-agent-")))
+        folder.chmod(0o755)
+        make_catalogue(folder / "catalogue")
+        cls.agent = Agent(folder)
+        cls.addClassCleanup(cls.agent.stop)
+        cls.endpoint = cls.agent.endpoint
+
+
+class Classify(WithAgent):
+    def check_cat(self, said: dict):
+        self.assertEqual(said["model"], "mobilenet")
+        best = said["classes"][0]
+        self.assertEqual((best["index"], best["label"]), (286, "Egyptian cat"))
+        self.assertAlmostEqual(best["score"], 0.93, delta=0.03)
+        self.assertEqual(list(said["timings"]), [f"{stage}_us" for stage in STAGES])
+        self.assertGreater(said["timings"]["total_us"], said["timings"]["infer_us"])
+        self.assertGreater(said["timings"]["infer_us"], 0)
+
+    def test_json(self):
+        said = self.object("classify", CAT)
+        self.check_cat(said)
+        self.assertEqual(said["endpoint"], self.endpoint)
+        self.assertEqual(len(said["classes"]), 5)
+        scores = [found["score"] for found in said["classes"]]
+        self.assertEqual(scores, sorted(scores, reverse=True))
+        for score in scores:  # exactly a float32
+            self.assertEqual(struct.unpack("f", struct.pack("f", score))[0], score)
+
+    def test_table(self):
+        said = self.says("classify", CAT).splitlines()
+        self.assertEqual(said[0].split(), ["rank", "score", "label", "index"])
+        self.assertRegex(said[1], r"^ +1  0\.9\d\d\d  Egyptian cat +286$")
+        self.assertEqual(said[6], "")
+        self.assertEqual(said[7].split(), ["stage", "ms"])
+        self.assertRegex("\n".join(said[8:]), r"\Atotal +\d+\.\d\d\n(  )+\w+ +\d+\.\d\d\n")
+        self.assertTrue(all(line == line.rstrip() for line in said))
+
+    def test_standard_input(self):
+        self.check_cat(self.object("classify", "-", input=CAT.read_bytes()))
+
+    def test_local_session_says_the_same(self):
+        there = self.object("classify", CAT, "--model", "mobilenet")
+        done = run("--endpoint", f"local:{self.agent.config}", "--json", "classify", "--model", "mobilenet", CAT)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        here = json.loads(done.stdout)
+        self.check_cat(here)
+        for ours, theirs in zip(here["classes"], there["classes"], strict=True):
+            self.assertEqual(ours["index"], theirs["index"])
+            self.assertAlmostEqual(ours["score"], theirs["score"], delta=1e-5)
+
+    def test_top_and_repeat(self):
+        said = self.object("classify", CAT, "--top", "2", "--repeat", "3")
+        self.assertEqual(len(said["classes"]), 2)
+        totals = [timings["total_us"] for timings in said["runs"]]
+        self.assertEqual(len(totals), 3)
+        self.assertEqual(said["timings"]["total_us"], sorted(totals)[1])
+        self.assertEqual(len(self.object("classify", CAT, "--top", "5000")["classes"]), 1001)
+        self.assertRegex(self.says("classify", CAT, "--repeat", "2"), r"\nstage +median ms +min ms +max ms\ntotal ")
+
+    def test_labels_are_no_commands_to_the_terminal(self):
+        said = self.says("classify", CAT, "--model", "hostile")
+        self.assertIn("\ufffd[2J\ufffd]0;gotcha\ufffdEgyptian\ufffdcat \u732b", said)
+        self.assertEqual(re.findall(r"[\x00-\x09\x0b-\x1f\x7f]", said), [])
+        self.assertEqual(self.object("classify", CAT, "--model", "hostile")["classes"][0]["label"], HOSTILE_LABEL)
+
+    def on_terminal(self, **variables) -> str:
+        """What classify says on a terminal."""
+        ours, theirs = pty.openpty()
+        with open(ours, "rb", buffering=0) as terminal:
+            running = subprocess.Popen([BIN / "vaccel", "--endpoint", self.endpoint, "classify", CAT], stdin=theirs,
+                                       stdout=theirs, stderr=theirs, env=environment(**variables))
+            os.close(theirs)
+            said = b""
+            with contextlib.suppress(OSError):  # the end of a terminal
+                while part := terminal.read(4096):
+                    said += part
+            self.assertEqual(running.wait(PATIENCE_SECONDS), 0)
+        return said.decode()
+
+    def test_terminal_gets_bold_headings_and_bars(self):
+        said = self.on_terminal()
+        self.assertRegex(said, "\x1b\\[1mrank .*index\x1b\\[0m\r\n")
+        self.assertRegex(said, "\r\ntotal +\\d+\\.\\d\\d  \u2501{30}\r\n")
+        self.assertIn("=" * 30, self.on_terminal(LANG="C"))
+        for variables in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+            with self.subTest(variables):
+                said = self.on_terminal(**variables)
+                self.assertNotIn("\x1b", said)
+                self.assertIn("\u2501" * 30, said)
+
+    def test_pictures_that_are_none(self):
+        whole = CAT.read_bytes()
+        for name, content, pattern in (("empty.png", b"", "empty|0 bytes"), ("text.png", b"This is no picture.\n" * 20, "no PNG, JPEG"),
+                                       ("cut.png", whole[: len(whole) // 2], "cut off"), ("byte.png", b"\x89", "no PNG, JPEG"),
+                                       ("flipped.png", whole[:5000] + bytes(64) + whole[5064:], "PNG")):
+            with self.subTest(name):
+                self.fails(2, "INVALID_ARGUMENT", pattern, "classify", self.file(name, content))
+        self.check_cat(self.object("classify", CAT))
+
+    def test_picture_that_claims_to_be_huge(self):
+        def chunk(kind: bytes, data: bytes) -> bytes:
+            return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+        header = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
+        huge = (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100_000)))
+                + chunk(b"IEND", b""))
+        self.fails(6, "RESOURCE_EXHAUSTED", "60000 x 60000", "classify", self.file("huge.png", huge))
+
+    def test_models_that_do_not_do(self):
+        self.fails(3, "NOT_FOUND", "nosuch", "classify", CAT, "--model", "nosuch")
+        self.fails(9, "UNIMPLEMENTED", "plain", "classify", CAT, "--model", "plain")
+        self.fails(4, "UNAVAILABLE", "missing", "classify", CAT, "--model", "missing")
+
+    def test_deadlines(self):
+        self.fails(5, "DEADLINE_EXCEEDED", "(?i)deadline", "classify", CAT, "--deadline", "0")
+        self.check_cat(self.object("classify", CAT, "--deadline", "50s"))
+
+
+@needs_numpy
+class Infer(WithAgent):
+    OUTPUT = "MobilenetV1/Predictions/Reshape_1"
+
+    def array(self, name: str, values, **options) -> Path:
+        path = self.folder / name
+        numpy.save(path, numpy.asarray(values, **options))
+        return path
+
+    def image(self, name="image.npy", **options) -> Path:
+        ramp = numpy.linspace(-1, 1, 3 * 224 * 224, dtype=numpy.float32).reshape(1, 3, 224, 224)
+        return self.array(name, ramp, **options)
+
+    def test_json(self):
+        said = self.object("infer", "mobilenet", "--input", f"input={self.image()}")
+        self.assertEqual((said["operator"], said["model"], said["endpoint"]), ("infer", "mobilenet", self.endpoint))
+        output, = said["outputs"]
+        self.assertEqual((output["name"], output["dtype"], output["shape"]), (self.OUTPUT, "float32", [1, 1001]))
+        self.assertAlmostEqual(output["mean"] * 1001, 1, delta=1e-4)
+        self.assertLessEqual(0, output["min"])
+        self.assertLess(output["min"], output["mean"])
+        self.assertLess(output["mean"], output["max"])
+        self.assertEqual(output["nan_count"], 0)
+        self.assertGreater(said["timings"]["infer_us"], 0)
+
+    def test_table(self):
+        said = self.says("infer", "mobilenet", "--input", self.image()).splitlines()
+        self.assertEqual(said[0].split(), ["output", "dtype", "shape", "min", "max", "mean"])
+        self.assertRegex(said[1], rf"^{self.OUTPUT}  float32  \[1, 1001\] +[\d.e-]+ +[\d.e-]+ +0\.000999")
+
+    def test_outputs_are_written(self):
+        one, folder = self.folder / "one.npy", self.folder / "made"
+        said = self.object("infer", "mobilenet", "--input", self.image(), "--output", f"{self.OUTPUT}={one}", "--output-dir",
+                           folder)
+        self.assertEqual([path.name for path in folder.iterdir()], ["MobilenetV1_Predictions_Reshape_1.npy"])
+        values = numpy.load(one)
+        self.assertEqual((values.shape, values.dtype), ((1, 1001), numpy.float32))
+        self.assertEqual(said["outputs"][0]["max"], float(values.max()))
+        numpy.testing.assert_array_equal(numpy.load(next(folder.iterdir())), values)
+
+    def test_fortran_order_is_the_same_image(self):
+        c, fortran = self.folder / "c.npy", self.folder / "fortran.npy"
+        self.says("infer", "mobilenet", "--input", self.image("a.npy", order="C"), "--output", c)
+        self.says("infer", "mobilenet", "--input", self.image("b.npy", order="F"), "--output", fortran)
+        numpy.testing.assert_array_equal(numpy.load(c), numpy.load(fortran))
+
+    def test_inputs_that_the_model_does_not_take(self):
+        def refused(pattern: str, *arguments):
+            self.fails(2, "INVALID_ARGUMENT", pattern, "infer", "mobilenet", *arguments)
+
+        refused("float64", "--input", self.array("double.npy", numpy.zeros((1, 3, 224, 224))))
+        refused(r"\[1, 3, 200, 200\]", "--input", self.array("small.npy", numpy.zeros((1, 3, 200, 200), "f4")))
+        refused(r"\[224\]", "--input", self.array("rank.npy", numpy.zeros(224, "f4")))
+        refused(r"\[0, 3, 224, 224\]", "--input", self.array("none.npy", numpy.zeros((0, 3, 224, 224), "f4")))
+        refused("no input 'other'", "--input", f"other={self.image()}")
+        refused("missing")
+        refused("2 inputs are given|twice", "--input", self.image(), "--input", self.image("second.npy"))
+        refused("objects", "--input", self.array("objects.npy", [{}], dtype=object))
+        self.fails(3, "NOT_FOUND", "nosuch", "infer", "nosuch", "--input", self.image())
+
+    def test_nan_is_counted(self):
+        x = self.array("x.npy", numpy.array([1, numpy.nan, 3, numpy.inf], "f4"))
+        output, = self.object("call", "reference.echo", "--input", f"x={x}")["outputs"]
+        self.assertEqual((output["nan_count"], output["min"], output["max"]), (1, 1.0, "inf"))
+        self.assertIn("NaN", self.says("call", "reference.echo", "--input", f"x={x}").splitlines()[0])
+
+    def test_outputs_that_are_not_there_or_cannot_be_written(self):
+        image = self.image()
+        for exit_code, name, pattern, *arguments in (
+                (3, "NOT_FOUND", "no output 'other'.*Reshape_1", "--output", f"other={self.folder}/o.npy"),
+                (3, "NOT_FOUND", "No such file", "--output", self.folder / "nowhere/o.npy"),
+                (2, "INVALID_ARGUMENT", "Is a directory", "--output", self.folder),
+                (6, "RESOURCE_EXHAUSTED", "No space left", "--output", "/dev/full"),
+                (2, "INVALID_ARGUMENT", "File exists", "--output-dir", image)):
+            with self.subTest(pattern):
+                self.fails(exit_code, name, pattern, "infer", "mobilenet", "--input", image, *arguments)
+        self.assertEqual([path.name for path in self.folder.iterdir()], ["image.npy"])
+
+    def test_every_type_comes_back_through_files(self):
+        back = self.folder / "back.npy"
+        for kind in "f2 f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 b1 U7 V2".split():
+            with self.subTest(kind):
+                values = (numpy.arange(6, dtype="u2").view("V2") if kind == "V2" else numpy.arange(6).astype(kind)).reshape(2, 3)
+                self.says("call", "reference.echo", "--input", f"x={self.array('x.npy', values)}", "--output", f"x={back}")
+                loaded = numpy.load(back)
+                self.assertEqual((loaded.shape, loaded.dtype.kind), (values.shape, values.dtype.kind))
+                self.assertEqual(loaded.tolist(), values.tolist())
+
+    def test_classify_as_any_operator(self):
+        photo = self.array("photo.npy", numpy.frombuffer(CAT.read_bytes(), "u1"))
+        index = self.folder / "index.npy"
+        said = self.object("call", "classify", "--model", "mobilenet", "--input", f"image={photo}", "--attribute", "top=3",
+                           "--output", f"index={index}")
+        self.assertEqual([output["name"] for output in said["outputs"]], ["index", "score", "label"])
+        self.assertEqual(numpy.load(index).tolist()[0], 286)
+        self.assertEqual(said["outputs"][2]["dtype"], "string")
+        self.assertIsNone(said["outputs"][2]["min"])
+
+
+class Call(WithAgent):
+    def test_attributes(self):
+        said = self.object("call", "reference.fill", "--attribute", "bytes=10", "--attribute", "value=7")
+        output, = said["outputs"]
+        self.assertEqual((output["name"], output["dtype"], output["shape"]), ("data", "uint8", [10]))
+        self.assertEqual((output["min"], output["max"], output["mean"]), (7, 7, 7.0))
+        self.assertIsNone(said["model"])
+        self.assertIn("no outputs", self.says("call", "reference.noop"))
+
+    def test_failures_of_operators(self):
+        fault = ("call", "reference.fault", "--attribute")
+        self.fails(3, "NOT_FOUND", "no.such", "call", "no.such")
+        self.fails(2, "INVALID_ARGUMENT", "microseconds", "call", "reference.delay", "--attribute", "microseconds=text")
+        self.fails(2, "INVALID_ARGUMENT", "microseconds", "call", "reference.delay")
+        self.fails(1, "INTERNAL", "it broke", *fault, "kind=error", "--attribute", "message=it broke")
+        self.fails(6, "RESOURCE_EXHAUSTED", ".", "call", "reference.fill", "--attribute", f"bytes={1 << 40}")
+
+    def test_worker_that_dies(self):
+        self.fails(4, "UNAVAILABLE", "worker", "call", "reference.fault", "--attribute", "kind=abort")
+        self.says("call", "reference.noop")
+
+    def test_deadline_passes_in_a_call(self):
+        began = time.monotonic()
+        self.fails(5, "DEADLINE_EXCEEDED", "(?i)deadline", "call", "reference.delay", "--attribute", "microseconds=50000000",
+                   "--deadline", "100ms")
+        self.assertLess(time.monotonic() - began, 20)
+
+    def test_socket_that_is_not_for_this_user(self):
+        if not can_run_as_nobody():
+            self.skipTest("needs root, to become somebody else")
+        self.fails(7, "PERMISSION_DENIED", re.escape(self.endpoint), "info", user=NOBODY, group=NOBODY, extra_groups=[])
+
+    def interrupted(self, running: subprocess.Popen) -> tuple[str, str]:
+        running.send_signal(signal.SIGINT)
+        said, complained = running.communicate(timeout=PATIENCE_SECONDS)
+        self.assertEqual(running.returncode, 130, complained)
+        return said, complained
+
+    def start(self, *arguments) -> subprocess.Popen:
+        return subprocess.Popen([BIN / "vaccel", "--endpoint", self.endpoint, *arguments], stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+
+    def test_interrupt_cancels_the_call(self):
+        running = self.start("call", "reference.delay", "--attribute", "microseconds=3600000000")
+        noop = ("call", "reference.noop")
+        while self.vaccel(*noop, "--deadline", "300ms").returncode != 5:  # the worker's one thread is not taken yet
+            self.assertIsNone(running.poll())
+        said, complained = self.interrupted(running)
+        self.assertEqual((said, complained), ("", "vaccel: interrupted\n"))
+        self.says(*noop)  # it is free again: an hour's delay would not have ended by itself
+
+    def test_interrupt_ends_ping_with_its_statistics(self):
+        running = self.start("ping", "--interval", "1m")
+        first = running.stdout.readline()
+        self.assertRegex(first, rf"^answer from {re.escape(self.endpoint)}: seq=1 time=\d+\.\d+ ms$")
+        said, _ = self.interrupted(running)
+        self.assertRegex(said, r"1 sent, 1 answered, 0% lost\nmin/avg/max ")
+
+
+class Describe(WithAgent):
+    def test_models(self):
+        said = self.object("models")
+        self.assertEqual([model["name"] for model in said["models"]], list(MODELS))
+        facts = {model["name"]: model for model in said["models"]}
+        self.assertEqual((facts["mobilenet"]["task"], facts["mobilenet"]["problem"]), ("classify", ""))
+        self.assertEqual(facts["plain"]["task"], "infer")
+        self.assertEqual(facts["mobilenet"]["license"], "Apache-2.0")
+        lines = self.says("models").splitlines()
+        self.assertEqual(lines[0].split(), ["name", "task", "description", "state"])
+        self.assertEqual(len(lines), 1 + len(MODELS))
+
+    def test_one_model(self):
+        said = self.object("models", "mobilenet")["model"]
+        self.assertEqual(said["backend"], "onnxruntime")
+        self.assertEqual(said["inputs"], [{"name": "input", "dtype": "float32", "shape": [1, 3, 224, 224]}])
+        self.assertEqual(said["outputs"][0]["shape"], [1, 1001])
+        text = self.says("models", "mobilenet")
+        self.assertRegex(text, r"(?m)^backend +onnxruntime$")
+        self.assertRegex(text, r"(?m)^input  float32  \[1, 3, 224, 224\]$")
+
+    def test_models_that_cannot_be_used(self):
+        done = self.vaccel("models", "altered")
+        self.assertIn(done.returncode, (2, 4))
+        self.assertRegex(done.stderr.decode(), "altered.*SHA-256")
+        self.assertRegex(self.says("models", "missing"), r"(?m)^state +unusable: .*model.onnx.*$")
+        self.assertRegex(self.object("models", "missing")["model"]["problem"], "model.onnx")
+        self.assertRegex(self.says("models"), r"(?m)^missing +.* unusable: .*model.onnx")
+        self.says("models", "mobilenet")
+
+    def test_unknown_model(self):
+        self.fails(3, "NOT_FOUND", "nosuch", "models", "nosuch")
+        done = self.vaccel("models", "\x1b[2J")
+        self.assertEqual(done.returncode, 3)
+        self.assertNotIn(b"\x1b", done.stderr)
+
+    def test_info(self):
+        said = self.object("info")
+        self.assertEqual((said["endpoint"], said["transport"], said["workers"]), (self.endpoint, "unix", 1))
+        self.assertRegex(said["agent"], r"^vacceld \d")
+        self.assertGreaterEqual(said["protocol"], 1)
+        self.assertGreater(said["limits"]["max_payload_bytes"], 1 << 20)
+        self.assertGreater(said["limits"]["max_calls_in_flight"], 1)
+        backends = {backend["name"]: backend for backend in said["backends"]}
+        self.assertEqual((backends["onnxruntime"]["problem"], backends["reference"]["problem"]), ("", ""))
+        text = self.says("info")
+        self.assertRegex(text, r"(?m)^payload +at most \d+ [KMG]iB a call$")
+        self.assertRegex(text, r"(?m)^onnxruntime +[\d.]+ +\S")
+
+    def test_info_of_a_local_session(self):
+        done = run("--endpoint", f"local:{self.agent.config}", "info", "--json")
+        said = json.loads(done.stdout)
+        self.assertEqual((done.returncode, said["transport"], said["protocol"]), (0, "local", 0))
+        self.assertRegex(said["agent"], r"^local \d")
+
+    def test_ping(self):
+        said = self.object("ping")
+        self.assertEqual((said["sent"], said["received"], len(said["round_trips_us"])), (1, 1, 1))
+        said = self.object("ping", "--count", "5", "--interval", "1ms")
+        self.assertEqual((said["sent"], said["received"]), (5, 5))
+        self.assertLessEqual(said["min_us"], said["avg_us"])
+        self.assertLessEqual(said["avg_us"], said["max_us"])
+        self.assertEqual(said["max_us"], max(said["round_trips_us"]))
+        lines = self.says("ping", "--interval", "0").splitlines()
+        self.assertEqual(len(lines), 7)
+        self.assertEqual(lines[5], "4 sent, 4 answered, 0% lost")
+        self.fails_pings()
+
+    def fails_pings(self):
+        done = self.vaccel("ping", "--deadline", "0", "--count", "2", "--interval", "0")
+        self.assertEqual(done.returncode, 5)
+        self.assertIn(b"2 sent, 0 answered, 100% lost", done.stdout)
+        self.assertRegex(done.stderr.decode(), r"\Avaccel: .*(?i:deadline)")
+
+
+class Documentation(unittest.TestCase):
+    """Completion and manual page know what the help knows."""
+
+    @staticmethod
+    def options(*command: str) -> set[str]:
+        return set(re.findall(r"(?m)^ +(?:-h,)?(--[a-z-]+)", run(*command, "--help").stdout.decode()))
+
+    def complete(self, *words: str) -> set[str]:
+        """What bash offers for the last of these words."""
+        script = f'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _vaccel; printf "%s\\n" "${{COMPREPLY[@]}}"'
+        done = subprocess.run(["bash", "-c", f"compopt() {{ :; }}; {script}", "bash", SOURCES / "vaccel.bash-completion", *words],
+                              capture_output=True, text=True, cwd=SOURCES)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return set(done.stdout.split())
+
+    def test_completion_offers_every_command_and_option(self):
+        self.assertEqual(self.complete("vaccel", ""), set(COMMANDS) | self.options())
+        for command in COMMANDS:
+            with self.subTest(command):
+                self.assertEqual(self.complete("vaccel", command, "--"), self.options() | self.options(command))
+                self.assertEqual(self.complete("vaccel", "--endpoint", "unix:/a", "--json", command, "--"),
+                                 self.options() | self.options(command))
+                self.assertEqual(self.complete("vaccel", command), {command})
+
+    def test_completion_offers_files(self):
+        self.assertIn("vaccel.1", self.complete("vaccel", "classify", "vaccel."))
+        self.assertIn("vaccel.1", self.complete("vaccel", "infer", "net", "--input", "vaccel."))
+
+    def test_manual_page_has_every_command_option_and_exit_code(self):
+        page = (SOURCES / "vaccel.1").read_text().replace("\\-", "-")
+        for word in set().union(*(self.options(command) for command in COMMANDS), self.options(), COMMANDS):
+            self.assertRegex(page, rf"(?<![\w-]){re.escape(word)}(?![\w-])")
+        said = run("--help").stdout.decode()
+        codes = re.findall(r"(?m)^  (\d+) +(.*)$", said.split("Exit codes:")[1])
+        self.assertEqual(len(codes), 11)
+        for code, meaning in codes[:-1]:
+            self.assertIn(f".TP\n{code}\n{meaning}\n", page)
+
+
+if __name__ == "__main__":
+    unittest.main()
