@@ -40,7 +40,7 @@ class Agent:
                                             preexec_fn=None if outlives_us else die_with_parent)
 
     def answers(self) -> bool:
-        ping = [build_folder() / "bin/vaccel", "--endpoint", self.endpoint, "ping"]
+        ping = [build_folder() / "bin/vaccel", "--endpoint", self.endpoint, "ping", "--count", "1"]
         return subprocess.run(ping, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL).returncode == 0
 
