@@ -1,0 +1,605 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// vAccel for C++20: vaccel.h with exceptions, values and spans. Header only; it adds nothing that the C API cannot
+// do, and vaccel.h says what each call means in full.
+//
+//     vaccel::Session session;  // finds the agent by itself
+//     for (const vaccel::Class& one : session.classify("mobilenet", image, 5))
+//       std::printf("%s %.2f\n", one.label.c_str(), one.score);
+//
+// Every function throws vaccel::Error when the C function behind it fails, except where its text says otherwise. Nothing
+// here is thread-safe that is not in the C API: any number of threads may use one Session, a Request belongs to one
+// thread at a time.
+#ifndef VACCEL_VACCEL_HPP
+#define VACCEL_VACCEL_HPP
+
+#include <vaccel/vaccel.h>
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <initializer_list>
+#include <memory>
+#include <ranges>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#if !defined(__cpp_lib_span)
+#error "vaccel.hpp needs C++20; vaccel.h works with C99 and any C++"
+#endif
+
+namespace vaccel {
+
+/// A call that failed: the code, and the sentence as what().
+class Error : public std::runtime_error {
+ public:
+  Error(vaccel_status code, const std::string& sentence) : std::runtime_error(sentence), code_(code) {}
+  /// Why it failed; never VACCEL_OK.
+  [[nodiscard]] vaccel_status code() const noexcept { return code_; }
+  /// The code's name: "NOT_FOUND".
+  [[nodiscard]] const char* code_name() const noexcept { return vaccel_status_name(code_); }
+
+ private:
+  vaccel_status code_;
+};
+
+namespace detail {
+
+inline void check(vaccel_status status) {
+  if (status != VACCEL_OK) throw Error(status, vaccel_error_message());
+}
+
+template <auto free>
+struct Free {
+  template <typename T>
+  void operator()(T* object) const noexcept {
+    free(object);
+  }
+};
+
+inline std::string text(const char* text) {
+  return text != nullptr ? text : "";
+}
+
+template <typename T>
+constexpr int dtype_of() {
+  using Value = std::remove_cv_t<T>;
+  static_assert(std::is_arithmetic_v<Value> || std::is_same_v<Value, std::byte>,
+                "elements are arithmetic types or std::byte; for others give the dtype and the bytes");
+  if constexpr (std::is_same_v<Value, bool>) {
+    static_assert(sizeof(bool) == 1);
+    return VACCEL_BOOL;
+  } else if constexpr (std::is_same_v<Value, std::byte>) {
+    return VACCEL_UINT8;
+  } else if constexpr (std::is_floating_point_v<Value>) {
+    static_assert(sizeof(Value) == 4 || sizeof(Value) == 8, "long double is no element type");
+    return sizeof(Value) == 4 ? VACCEL_FLOAT32 : VACCEL_FLOAT64;
+  } else {
+    constexpr int kSigned[] = {VACCEL_INT8, VACCEL_INT16, VACCEL_INT32, VACCEL_INT64};
+    constexpr int kUnsigned[] = {VACCEL_UINT8, VACCEL_UINT16, VACCEL_UINT32, VACCEL_UINT64};
+    constexpr size_t kLog = sizeof(Value) == 1 ? 0 : sizeof(Value) == 2 ? 1 : sizeof(Value) == 4 ? 2 : 3;
+    return std::is_signed_v<Value> ? kSigned[kLog] : kUnsigned[kLog];
+  }
+}
+
+}  // namespace detail
+
+/// A view of the caller's data as a named tensor: what calls take as input, and as memory for results. It owns its name
+/// and shape, not the data.
+class Tensor {
+ public:
+  /// @param name   Of the model's input or output; "": by position.
+  /// @param dtype  A vaccel_dtype.
+  /// @param shape  At most VACCEL_MAX_RANK dimensions; std::length_error otherwise.
+  Tensor(std::string name, int dtype, const void* data, size_t bytes, std::span<const int64_t> shape)
+      : name_(std::move(name)),
+        data_(const_cast<void*>(data)),
+        bytes_(bytes),
+        rank_(shape.size()),
+        dtype_(dtype) {
+    if (shape.size() > shape_.size()) throw std::length_error("a tensor has at most 8 dimensions");
+    std::copy(shape.begin(), shape.end(), shape_.begin());
+  }
+
+  /// The C view of it. Lives as long as this object stays where it is.
+  [[nodiscard]] vaccel_tensor view() const {
+    vaccel_tensor view{};
+    view.name = name_.empty() ? nullptr : name_.c_str();
+    view.data = data_;
+    view.bytes = bytes_;
+    view.shape = shape_.data();
+    view.rank = static_cast<int32_t>(rank_);
+    view.dtype = dtype_;
+    return view;
+  }
+
+ private:
+  std::string name_;
+  void* data_;
+  size_t bytes_;
+  std::array<int64_t, VACCEL_MAX_RANK> shape_{};
+  size_t rank_;
+  int dtype_;
+};
+
+/// A tensor over the elements of a contiguous range (std::span, std::vector, std::array), dense and row-major; the type of
+/// its elements says the dtype. The range must outlive the tensor.
+template <std::ranges::contiguous_range Range>
+[[nodiscard]] Tensor tensor(std::string name, Range&& range, std::initializer_list<int64_t> shape) {
+  using Element = std::ranges::range_value_t<Range>;
+  static_assert(std::ranges::borrowed_range<Range> || std::is_lvalue_reference_v<Range>,
+                "the data would be gone before the tensor is used");
+  return {std::move(name), detail::dtype_of<Element>(), std::ranges::data(range),
+          std::ranges::size(range) * sizeof(Element), std::span(shape.begin(), shape.size())};
+}
+
+/// The same with one dimension: all of the range.
+template <std::ranges::contiguous_range Range>
+[[nodiscard]] Tensor tensor(std::string name, Range&& range) {
+  return tensor(std::move(name), std::forward<Range>(range),
+                {static_cast<int64_t>(std::ranges::size(range))});
+}
+
+/// A named argument that is not a tensor.
+class Attribute {
+ public:
+  Attribute(std::string name, int64_t value)
+      : name_(std::move(name)), type_(VACCEL_ATTRIBUTE_INT), integer_(value) {}
+  Attribute(std::string name, int value) : Attribute(std::move(name), int64_t{value}) {}
+  Attribute(std::string name, double value)
+      : name_(std::move(name)), type_(VACCEL_ATTRIBUTE_FLOAT), real_(value) {}
+  Attribute(std::string name, std::string value)
+      : name_(std::move(name)), type_(VACCEL_ATTRIBUTE_STRING), text_(std::move(value)) {}
+  Attribute(std::string name, const char* value) : Attribute(std::move(name), std::string(value)) {}
+
+  /// The C view of it. Lives as long as this object stays where it is.
+  [[nodiscard]] vaccel_attribute view() const {
+    vaccel_attribute view{};
+    view.name = name_.c_str();
+    view.type = type_;
+    if (type_ == VACCEL_ATTRIBUTE_INT) view.value.integer = integer_;
+    if (type_ == VACCEL_ATTRIBUTE_FLOAT) view.value.real = real_;
+    if (type_ == VACCEL_ATTRIBUTE_STRING) view.value.string = text_.c_str();
+    return view;
+  }
+
+ private:
+  std::string name_;
+  vaccel_attribute_type type_;
+  int64_t integer_ = 0;
+  double real_ = 0;
+  std::string text_;
+};
+
+/// What can be said about any call; see vaccel_call_options.
+struct CallOptions {
+  /// How long the call may take, from when it is made; 0: as long as it does.
+  std::chrono::nanoseconds timeout{0};
+  /// Name of the backend to use; "": the best there is.
+  std::string backend;
+  /// Measure the stages.
+  bool timings = false;
+  /// For submitted calls: handed back by Request::user_data().
+  void* user_data = nullptr;
+  /// Memory for results, by name or position. For submitted calls the memory must stay until they have completed.
+  std::vector<Tensor> outputs;
+};
+
+/// One class that an image may show.
+struct Class {
+  int32_t index;
+  float score;
+  std::string label;
+};
+
+/// One result of a call. A view into Outputs.
+class Output {
+ public:
+  explicit Output(const vaccel_tensor& tensor) : tensor_(&tensor) {}
+
+  [[nodiscard]] std::string_view name() const { return tensor_->name; }
+  /// A vaccel_dtype.
+  [[nodiscard]] int dtype() const { return tensor_->dtype; }
+  [[nodiscard]] std::span<const int64_t> shape() const {
+    return {tensor_->shape, static_cast<size_t>(tensor_->rank)};
+  }
+  [[nodiscard]] std::span<const std::byte> bytes() const {
+    return {static_cast<const std::byte*>(tensor_->data), tensor_->bytes};
+  }
+  /// The elements. Throws Error with INVALID_ARGUMENT if they are not of type T.
+  template <typename T>
+  [[nodiscard]] std::span<const T> as() const {
+    if (tensor_->dtype != detail::dtype_of<T>()) {
+      throw Error(VACCEL_INVALID_ARGUMENT, "result '" + std::string(name()) + "' has dtype " +
+                                               std::to_string(tensor_->dtype) + ", not " +
+                                               std::to_string(detail::dtype_of<T>()));
+    }
+    return {static_cast<const T*>(tensor_->data), tensor_->bytes / sizeof(T)};
+  }
+  /// The strings of a VACCEL_STRING tensor; they live as long as the Outputs. Throws Error with INVALID_ARGUMENT if it is
+  /// of another type.
+  [[nodiscard]] std::vector<std::string_view> strings() const {
+    if (tensor_->dtype != VACCEL_STRING)
+      throw Error(VACCEL_INVALID_ARGUMENT, "result '" + std::string(name()) + "' holds no strings");
+    size_t count = 1;
+    for (const int64_t dimension : shape())
+      count *= static_cast<size_t>(dimension);
+    const auto* data = static_cast<const char*>(tensor_->data);
+    const auto offset = [data](size_t index) {
+      uint32_t value = 0;
+      std::memcpy(&value, data + index * sizeof value, sizeof value);
+      return value;
+    };
+    std::vector<std::string_view> strings;
+    strings.reserve(count);
+    for (size_t index = 0; index < count; ++index)
+      strings.emplace_back(data + offset(index), offset(index + 1) - offset(index) - 1);
+    return strings;
+  }
+
+ private:
+  const vaccel_tensor* tensor_;
+};
+
+/// The results of a call, in the model's or operator's order.
+class Outputs {
+ public:
+  /// Takes over what a C function handed out.
+  explicit Outputs(vaccel_outputs* outputs) : outputs_(outputs) {}
+
+  [[nodiscard]] size_t size() const { return outputs_->count; }
+  /// Throws std::out_of_range.
+  [[nodiscard]] Output operator[](size_t index) const {
+    if (index >= outputs_->count) throw std::out_of_range("there is no result " + std::to_string(index));
+    return Output(outputs_->tensors[index]);
+  }
+  /// Throws Error with NOT_FOUND.
+  [[nodiscard]] Output operator[](std::string_view name) const {
+    for (const vaccel_tensor& tensor : std::span(outputs_->tensors, outputs_->count)) {
+      if (name == tensor.name) return Output(tensor);
+    }
+    throw Error(VACCEL_NOT_FOUND, "there is no result '" + std::string(name) + "'");
+  }
+  [[nodiscard]] const vaccel_timings& timings() const { return outputs_->timings; }
+
+ private:
+  std::unique_ptr<vaccel_outputs, detail::Free<vaccel_outputs_free>> outputs_;
+};
+
+/// A model's input or output.
+struct TensorInfo {
+  std::string name;
+  int dtype;
+  bool any_rank;
+  std::vector<int64_t> shape;  ///< -1: any size.
+};
+
+/// A model of the catalogue; see vaccel_model.
+struct Model {
+  std::string name;
+  std::string task;
+  std::string description;
+  std::string version;
+  std::string license;
+  std::string backend;
+  std::string problem;
+  std::vector<TensorInfo> inputs;
+  std::vector<TensorInfo> outputs;
+};
+
+/// A backend of the host's; see vaccel_backend_info.
+struct Backend {
+  std::string name;
+  std::string version;
+  std::string devices;
+  std::string problem;
+};
+
+/// What is at the other end; see vaccel_agent.
+struct Agent {
+  std::string endpoint;
+  std::string version;
+  uint32_t protocol_version;
+  uint32_t worker_count;
+  uint64_t max_payload_bytes;
+  uint32_t max_calls_in_flight;
+  uint32_t model_count;
+  std::vector<Backend> backends;
+};
+
+namespace detail {
+
+// C views of values, which must stay where they are meanwhile.
+template <typename View, typename Values>
+std::vector<View> views_of(const Values& values) {
+  std::vector<View> views;
+  views.reserve(values.size());
+  for (const auto& value : values)
+    views.push_back(value.view());
+  return views;
+}
+
+// Memory for results as the C API wants it, with the names that it refers to. It stays where it is.
+struct Places {
+  explicit Places(const std::vector<Tensor>& outputs)
+      : tensors(outputs), views(views_of<vaccel_tensor>(tensors)) {}
+
+  std::vector<Tensor> tensors;
+  std::vector<vaccel_tensor> views;
+};
+
+// A vaccel_call_options and what it points to; it must not outlive the CallOptions.
+class COptions {
+ public:
+  explicit COptions(const CallOptions& options) {
+    options_.size = sizeof options_;
+    if (options.timeout.count() > 0) {
+      const auto timeout = std::chrono::ceil<std::chrono::microseconds>(options.timeout);
+      options_.deadline_ns = vaccel_deadline_after_us(static_cast<uint64_t>(timeout.count()));
+    }
+    if (!options.backend.empty()) options_.backend = options.backend.c_str();
+    if (options.timings) options_.flags = VACCEL_CALL_TIMINGS;
+    options_.user_data = options.user_data;
+    if (options.outputs.empty()) return;
+    places_ = std::make_unique<Places>(options.outputs);
+    options_.outputs = places_->views.data();
+    options_.output_count = places_->views.size();
+  }
+  COptions(const COptions&) = delete;
+  COptions& operator=(const COptions&) = delete;
+
+  [[nodiscard]] const vaccel_call_options* get() const { return &options_; }
+  // What options.outputs points to, for a request, which outlives this object.
+  [[nodiscard]] std::unique_ptr<Places> take_places() { return std::move(places_); }
+
+ private:
+  std::unique_ptr<Places> places_;
+  vaccel_call_options options_{};
+};
+
+inline std::vector<Class> copy_classes(vaccel_classes* classes, vaccel_timings* timings) {
+  const std::unique_ptr<vaccel_classes, Free<vaccel_classes_free>> owner(classes);
+  std::vector<Class> copies;
+  copies.reserve(classes->count);
+  for (const vaccel_class& one : std::span(classes->items, classes->count))
+    copies.push_back({one.index, one.score, text(one.label)});
+  if (timings != nullptr) *timings = classes->timings;
+  return copies;
+}
+
+inline std::vector<TensorInfo> copy_infos(const vaccel_tensor_info* infos, size_t count) {
+  std::vector<TensorInfo> copies;
+  copies.reserve(count);
+  for (const vaccel_tensor_info& info : std::span(infos, count)) {
+    TensorInfo copy{text(info.name), info.dtype, info.rank < 0, {}};
+    if (info.rank > 0) copy.shape.assign(info.shape, info.shape + info.rank);
+    copies.push_back(std::move(copy));
+  }
+  return copies;
+}
+
+inline Model copy_model(const vaccel_model& model) {
+  return {text(model.name),
+          text(model.task),
+          text(model.description),
+          text(model.version),
+          text(model.license),
+          text(model.backend),
+          text(model.problem),
+          copy_infos(model.inputs, model.input_count),
+          copy_infos(model.outputs, model.output_count)};
+}
+
+}  // namespace detail
+
+/// A submitted call. Its destructor gives the call up if it has not completed. Move-only.
+class Request {
+ public:
+  /// Takes over what a C function handed out. @param places  What its options' outputs point to.
+  explicit Request(vaccel_request* request, std::unique_ptr<detail::Places> places = nullptr)
+      : places_(std::move(places)), request_(request) {}
+
+  /// To tell requests apart: Session::poll() hands it out.
+  [[nodiscard]] vaccel_request* handle() const noexcept { return request_.get(); }
+  [[nodiscard]] void* user_data() const noexcept { return vaccel_request_user_data(request_.get()); }
+  [[nodiscard]] bool done() const noexcept { return vaccel_request_done(request_.get()) != 0; }
+  /// Waits until it has completed; throws what became of it if that was a failure.
+  void wait() { detail::check(vaccel_wait(request_.get(), 0)); }
+  /// Waits until it has completed, in any way, or the time is up. @return whether it has completed.
+  [[nodiscard]] bool wait_for(std::chrono::nanoseconds timeout) {
+    const auto rounded = std::chrono::ceil<std::chrono::microseconds>(timeout);
+    const auto microseconds = rounded.count() > 0 ? static_cast<uint64_t>(rounded.count()) : 0;
+    (void)!vaccel_wait(request_.get(), vaccel_deadline_after_us(microseconds));
+    return done();
+  }
+  /// Asks the other end to give the call up.
+  void cancel() noexcept { vaccel_cancel(request_.get()); }
+  /// Waits, and takes the results; once.
+  [[nodiscard]] Outputs outputs() {
+    wait();
+    vaccel_outputs* outputs = nullptr;
+    detail::check(vaccel_request_outputs(request_.get(), &outputs));
+    return Outputs(outputs);
+  }
+  /// Waits, and takes the classes of a submitted classify(); once.
+  [[nodiscard]] std::vector<Class> classes(vaccel_timings* timings = nullptr) {
+    wait();
+    vaccel_classes* classes = nullptr;
+    detail::check(vaccel_request_classes(request_.get(), &classes));
+    return detail::copy_classes(classes, timings);
+  }
+
+ private:
+  std::unique_ptr<detail::Places> places_;  // read until the call has completed; gone after request_
+  std::unique_ptr<vaccel_request, detail::Free<vaccel_request_free>> request_;
+};
+
+/// How to open a session; see vaccel_open_options.
+struct OpenOptions {
+  std::chrono::milliseconds connect_timeout{0};  ///< 0: the default.
+  std::string client_name;                       ///< "": the process's name.
+};
+
+/// A session with an agent, or with the runtime in this process. Move-only. Requests must be gone before it is.
+class Session {
+ public:
+  /// Opens a session wherever vaccel_open() finds one.
+  Session() : Session(nullptr, OpenOptions{}) {}
+  /// @param endpoint  "unix:/path", "vsock:CID:PORT", "tcp:HOST:PORT", "local:".
+  explicit Session(const std::string& endpoint, const OpenOptions& options = {})
+      : Session(endpoint.c_str(), options) {}
+  /// @param endpoint  nullptr: finds it.
+  explicit Session(const char* endpoint, const OpenOptions& options = {}) {
+    vaccel_open_options c_options{};
+    c_options.size = sizeof c_options;
+    c_options.connect_timeout_ms = static_cast<uint32_t>(options.connect_timeout.count());
+    if (!options.client_name.empty()) c_options.client_name = options.client_name.c_str();
+    vaccel_session* session = nullptr;
+    detail::check(vaccel_open(endpoint, &c_options, &session));
+    session_.reset(session);
+  }
+
+  /// For calls of the C API.
+  [[nodiscard]] vaccel_session* handle() const noexcept { return session_.get(); }
+  [[nodiscard]] std::string endpoint() const { return vaccel_session_endpoint(session_.get()); }
+
+  /// Asks the agent for a sign of life. @return how long it took.
+  std::chrono::nanoseconds ping(const CallOptions& options = {}) const {
+    uint64_t round_trip_ns = 0;
+    detail::check(vaccel_ping(session_.get(), detail::COptions(options).get(), &round_trip_ns));
+    return std::chrono::nanoseconds(round_trip_ns);
+  }
+
+  /// Says what a picture shows, best first. @param image  A whole PNG, JPEG or WebP file: a contiguous range of bytes.
+  template <std::ranges::contiguous_range Bytes>
+  requires(sizeof(std::ranges::range_value_t<Bytes>) == 1)
+      [[nodiscard]] std::vector<Class> classify(const std::string& model, const Bytes& image, uint32_t top,
+                                                const CallOptions& options = {},
+                                                vaccel_timings* timings = nullptr) const {
+    vaccel_classes* classes = nullptr;
+    detail::check(vaccel_classify(session_.get(), model.c_str(), std::ranges::data(image),
+                                  std::ranges::size(image), top, detail::COptions(options).get(), &classes));
+    return detail::copy_classes(classes, timings);
+  }
+
+  /// Runs a model on tensors.
+  [[nodiscard]] Outputs infer(const std::string& model, const std::vector<Tensor>& inputs,
+                              const CallOptions& options = {}) const {
+    const auto views = detail::views_of<vaccel_tensor>(inputs);
+    vaccel_outputs* outputs = nullptr;
+    detail::check(vaccel_infer(session_.get(), model.c_str(), views.data(), views.size(),
+                               detail::COptions(options).get(), &outputs));
+    return Outputs(outputs);
+  }
+
+  /// Calls any operator by name. @param model  "": it needs none.
+  [[nodiscard]] Outputs call(const std::string& operator_name, const std::string& model,
+                             const std::vector<Attribute>& attributes, const std::vector<Tensor>& inputs,
+                             const CallOptions& options = {}) const {
+    const auto input_views = detail::views_of<vaccel_tensor>(inputs);
+    const auto attribute_views = detail::views_of<vaccel_attribute>(attributes);
+    vaccel_outputs* outputs = nullptr;
+    detail::check(vaccel_call(session_.get(), operator_name.c_str(), model.empty() ? nullptr : model.c_str(),
+                              attribute_views.data(), attribute_views.size(), input_views.data(),
+                              input_views.size(), detail::COptions(options).get(), &outputs));
+    return Outputs(outputs);
+  }
+
+  /// As classify(), infer() and call(), but return as soon as the call has been sent; inputs may be reused then.
+  template <std::ranges::contiguous_range Bytes>
+  requires(sizeof(std::ranges::range_value_t<Bytes>) == 1) [[nodiscard]] Request
+      submit_classify(const std::string& model, const Bytes& image, uint32_t top,
+                      const CallOptions& options = {}) const {
+    vaccel_request* request = nullptr;
+    detail::check(vaccel_submit_classify(session_.get(), model.c_str(), std::ranges::data(image),
+                                         std::ranges::size(image), top, detail::COptions(options).get(),
+                                         &request));
+    return Request(request);
+  }
+  [[nodiscard]] Request submit_infer(const std::string& model, const std::vector<Tensor>& inputs,
+                                     const CallOptions& options = {}) const {
+    return submit_call("infer", model, {}, inputs, options);
+  }
+  [[nodiscard]] Request submit_call(const std::string& operator_name, const std::string& model,
+                                    const std::vector<Attribute>& attributes,
+                                    const std::vector<Tensor>& inputs,
+                                    const CallOptions& options = {}) const {
+    const auto input_views = detail::views_of<vaccel_tensor>(inputs);
+    const auto attribute_views = detail::views_of<vaccel_attribute>(attributes);
+    detail::COptions c_options(options);
+    vaccel_request* request = nullptr;
+    detail::check(vaccel_submit_call(session_.get(), operator_name.c_str(),
+                                     model.empty() ? nullptr : model.c_str(), attribute_views.data(),
+                                     attribute_views.size(), input_views.data(), input_views.size(),
+                                     c_options.get(), &request));
+    return Request(request, c_options.take_places());
+  }
+
+  /// Takes in what has arrived. @return the handle of a request that has completed; nullptr: none has.
+  [[nodiscard]] vaccel_request* poll() const {
+    vaccel_request* request = nullptr;
+    detail::check(vaccel_poll(session_.get(), &request));
+    return request;
+  }
+  /// A descriptor that is readable when poll() may have something to do.
+  [[nodiscard]] int descriptor() const {
+    const int fd = vaccel_session_fd(session_.get());
+    if (fd < 0) throw Error(VACCEL_RESOURCE_EXHAUSTED, vaccel_error_message());
+    return fd;
+  }
+
+  /// The models that this session may use. Loads none.
+  [[nodiscard]] std::vector<Model> models() const {
+    vaccel_model_list* list = nullptr;
+    detail::check(vaccel_models(session_.get(), &list));
+    const std::unique_ptr<vaccel_model_list, detail::Free<vaccel_model_list_free>> owner(list);
+    std::vector<Model> models;
+    models.reserve(list->count);
+    for (const vaccel_model* model : std::span(list->models, list->count))
+      models.push_back(detail::copy_model(*model));
+    return models;
+  }
+  /// Describes one model, inputs and outputs included; loads it where it was not.
+  [[nodiscard]] Model model(const std::string& name) const {
+    vaccel_model* described = nullptr;
+    detail::check(vaccel_model_describe(session_.get(), name.c_str(), &described));
+    const std::unique_ptr<vaccel_model, detail::Free<vaccel_model_free>> owner(described);
+    return detail::copy_model(*described);
+  }
+  /// Loads a model now, so that the first call does not wait for it.
+  void load(const std::string& name) const { detail::check(vaccel_model_load(session_.get(), name.c_str())); }
+
+  /// Describes the agent, its limits and its backends.
+  [[nodiscard]] Agent agent() const {
+    vaccel_agent* described = nullptr;
+    detail::check(vaccel_agent_describe(session_.get(), &described));
+    const std::unique_ptr<vaccel_agent, detail::Free<vaccel_agent_free>> owner(described);
+    Agent agent{detail::text(described->endpoint),
+                detail::text(described->version),
+                described->protocol_version,
+                described->worker_count,
+                described->max_payload_bytes,
+                described->max_calls_in_flight,
+                described->model_count,
+                {}};
+    for (const vaccel_backend_info& backend : std::span(described->backends, described->backend_count)) {
+      agent.backends.push_back({detail::text(backend.name), detail::text(backend.version),
+                                detail::text(backend.devices), detail::text(backend.problem)});
+    }
+    return agent;
+  }
+
+ private:
+  std::unique_ptr<vaccel_session, detail::Free<vaccel_close>> session_;
+};
+
+}  // namespace vaccel
+
+#endif  // VACCEL_VACCEL_HPP

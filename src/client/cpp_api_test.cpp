@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// vaccel.hpp, as a program uses it. (The internal names of this library are not included here: they share a
+// namespace with it, and a program sees none of them.)
+#include "vaccel/vaccel.hpp"
+
+#include <gtest/gtest.h>
+
+#include "client/cpp_api_testing.h"
+
+namespace {
+
+class CppApiTest : public testing::Test {
+ protected:
+  ServerForPrograms server_;
+  vaccel::Session session_{server_.endpoint()};
+};
+
+TEST_F(CppApiTest, Classifies) {
+  const std::string image(5000, 'x');
+  vaccel_timings timings{};
+  const auto classes =
+      session_.classify("mobilenet", image, 5, {.timeout = std::chrono::seconds(10)}, &timings);
+  ASSERT_EQ(classes.size(), 3u);
+  EXPECT_EQ(classes[0].index, 5000);
+  EXPECT_EQ(classes[0].label, "first");
+  EXPECT_EQ(timings.infer_ns, 1234u);
+}
+
+TEST_F(CppApiTest, Infers) {
+  const std::vector<float> values{1, 2, 3, 4};
+  std::array<int64_t, 2> integers{5, 6};
+  const auto outputs =
+      session_.infer("m", {vaccel::tensor("a", values, {2, 2}), vaccel::tensor("b", std::span(integers))});
+  ASSERT_EQ(outputs.size(), 2u);
+  EXPECT_EQ(outputs["a"].as<float>()[3], 4);
+  EXPECT_EQ(outputs[0].shape()[1], 2);
+  EXPECT_EQ(outputs["b"].as<int64_t>()[1], 6);
+  EXPECT_GT(outputs.timings().total_ns, 0u);
+  EXPECT_THROW((void)outputs["c"], vaccel::Error);
+  EXPECT_THROW((void)outputs[2], std::out_of_range);
+  EXPECT_THROW((void)outputs[0].as<double>(), vaccel::Error);
+  EXPECT_THROW((void)outputs[0].strings(), vaccel::Error);
+}
+
+TEST_F(CppApiTest, CallsWithAttributesAndItsOwnMemory) {
+  std::vector<uint8_t> memory(1000);
+  vaccel::CallOptions options;
+  options.outputs.push_back(vaccel::tensor("", memory));
+  const auto outputs = session_.call("test.fill", "", {{"bytes", 1000}, {"value", 7}}, {}, options);
+  EXPECT_EQ(memory, std::vector<uint8_t>(1000, 7));
+  EXPECT_EQ(outputs[0].bytes().data(), reinterpret_cast<const std::byte*>(memory.data()));
+  EXPECT_EQ(
+      session_.call("classify", "m", {{"top", 3}}, {vaccel::tensor("image", memory)})["label"].strings(),
+      (std::vector<std::string_view>{"first", "", "third"}));
+}
+
+TEST_F(CppApiTest, ThrowsWithCodeAndSentence) {
+  try {
+    session_.load("missing one");
+    FAIL() << "it was loaded";
+  } catch (const vaccel::Error& error) {
+    EXPECT_EQ(error.code(), VACCEL_NOT_FOUND);
+    EXPECT_STREQ(error.code_name(), "NOT_FOUND");
+    EXPECT_STREQ(error.what(), "no model 'missing one'");
+  }
+  EXPECT_THROW(vaccel::Session("unix:/nonexistent/socket"), vaccel::Error);
+  const std::vector<int64_t> nine(9, 1);
+  EXPECT_THROW(vaccel::Tensor("x", VACCEL_INT8, nullptr, 0, nine), std::length_error);
+}
+
+TEST_F(CppApiTest, SubmitsAndPolls) {
+  std::vector<uint8_t> memory(100);
+  vaccel::CallOptions options;
+  options.user_data = &memory;
+  options.outputs.push_back(vaccel::tensor("data", memory));
+  vaccel::Request fill = session_.submit_call("test.fill", "", {{"bytes", 100}, {"value", 3}}, {}, options);
+  options = {};  // the request keeps what it needs of it
+  EXPECT_EQ(fill.user_data(), &memory);
+  vaccel::Request moved = std::move(fill);
+  EXPECT_EQ(moved.outputs().size(), 1u);
+  EXPECT_EQ(memory[99], 3);
+  vaccel::Request classify = session_.submit_classify("m", memory, 2);
+  EXPECT_GE(session_.descriptor(), 0);
+  vaccel_request* completed = nullptr;
+  while (completed == nullptr)
+    completed = session_.poll();
+  EXPECT_EQ(completed, classify.handle());
+  EXPECT_TRUE(classify.done());
+  EXPECT_EQ(classify.classes().size(), 2u);
+  vaccel::Request hold = session_.submit_call("test.hold", "", {}, {});
+  EXPECT_FALSE(hold.wait_for(std::chrono::milliseconds(1)));
+  hold.cancel();
+  EXPECT_THROW(hold.wait(), vaccel::Error);
+  EXPECT_TRUE(hold.wait_for(std::chrono::milliseconds(1)));
+}
+
+TEST_F(CppApiTest, Describes) {
+  EXPECT_GT(session_.ping().count(), 0);
+  EXPECT_EQ(session_.endpoint(), server_.endpoint());
+  EXPECT_EQ(session_.models().size(), 3u);
+  const vaccel::Model model = session_.model("m");
+  EXPECT_EQ(model.inputs.at(0).shape, (std::vector<int64_t>{1, 3, -1, -1}));
+  EXPECT_TRUE(model.outputs.at(0).any_rank);
+  const vaccel::Agent agent = session_.agent();
+  EXPECT_EQ(agent.version, "test server");
+  EXPECT_EQ(agent.backends.at(1).problem, "its library is not here");
+}
+
+}  // namespace
