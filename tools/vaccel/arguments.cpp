@@ -14,7 +14,7 @@ namespace vaccel::tool {
 namespace {
 
 constexpr uint32_t kMostClasses = 100'000;
-constexpr uint32_t kMostRepeats = 1'000'000'000;
+constexpr uint32_t kMostRepeats = 1'000'000;  // each is remembered
 
 constexpr const char* kExitCodes = R"(Exit codes:
   0    done

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/vaccel/commands.h"
-#include "tools/vaccel/json.h"
 #include "tools/vaccel/session.h"
 #include "tools/vaccel/tensors.h"
-#include "tools/vaccel/timings.h"
 
 namespace vaccel::tool {
 namespace {
@@ -37,18 +35,8 @@ Status run_command(const CallArguments& arguments, const Context& context) {
   const char* model = arguments.model ? arguments.model->c_str() : nullptr;
   const auto outputs = session->call(arguments.operator_name, model, attributes, inputs->views());
   if (!outputs) return outputs.error();
-  const auto summaries = take_outputs(**outputs, arguments.tensors);
-  if (!summaries) return summaries.error();
-  const vaccel_timings& timings = (*outputs)->timings;
-  if (context.output.json()) {
-    context.output.object(
-        json_of_outputs(arguments.operator_name, model, session->endpoint(), *summaries, timings));
-    return {};
-  }
-  print_outputs(*summaries, context.output);
-  context.output.line("");
-  print_timings({&timings, 1}, context.output);
-  return {};
+  return deliver(**outputs, {arguments.operator_name, model, session->endpoint()}, arguments.tensors,
+                 context.output);
 }
 
 }  // namespace vaccel::tool

@@ -5,6 +5,9 @@
 
 #include "core/tensor.h"
 #include "tools/vaccel/file.h"
+#include "tools/vaccel/json.h"
+#include "tools/vaccel/tensor_summary.h"
+#include "tools/vaccel/timings.h"
 
 namespace vaccel::tool {
 namespace {
@@ -63,20 +66,6 @@ Result<std::vector<Destination>> destinations_of(const vaccel_outputs& outputs,
   return destinations;
 }
 
-}  // namespace
-
-Result<InputTensors> InputTensors::read(std::span<const TensorFile> files) {
-  InputTensors inputs;
-  inputs.arrays_.reserve(files.size());
-  for (const TensorFile& file : files) {
-    auto array = read_npy(file.path);
-    if (!array) return Unexpected{array.error()};
-    inputs.arrays_.push_back(std::move(*array));
-    inputs.views_.push_back(inputs.arrays_.back().view(file.name.empty() ? nullptr : file.name.c_str()));
-  }
-  return inputs;
-}
-
 Result<std::vector<TensorSummary>> take_outputs(const vaccel_outputs& outputs,
                                                 const TensorArguments& arguments) {
   const auto destinations = destinations_of(outputs, arguments);
@@ -100,6 +89,8 @@ void print_outputs(std::span<const TensorSummary> summaries, Output& output) {
   if (summaries.empty()) return output.line("no outputs");
   const bool any_nan =
       std::any_of(summaries.begin(), summaries.end(), [](const auto& one) { return one.nan_count > 0; });
+  const bool any_file =
+      std::any_of(summaries.begin(), summaries.end(), [](const auto& one) { return !one.file.empty(); });
   std::vector<Table::Column> columns{{"output"},
                                      {"dtype"},
                                      {"shape"},
@@ -107,9 +98,7 @@ void print_outputs(std::span<const TensorSummary> summaries, Output& output) {
                                      {"max", Align::kRight},
                                      {"mean", Align::kRight}};
   if (any_nan) columns.push_back({"NaN", Align::kRight});
-  columns.push_back({"file"});
-  if (std::all_of(summaries.begin(), summaries.end(), [](const auto& one) { return one.file.empty(); }))
-    columns.back().title.clear();
+  if (any_file) columns.push_back({"file"});
   Table table(std::move(columns));
   for (const TensorSummary& one : summaries) {
     std::vector<std::string> cells{one.name,
@@ -119,10 +108,39 @@ void print_outputs(std::span<const TensorSummary> summaries, Output& output) {
                                    number_text(one.max),
                                    number_text(one.mean)};
     if (any_nan) cells.push_back(std::to_string(one.nan_count));
-    cells.push_back(one.file);
+    if (any_file) cells.push_back(one.file);
     table.add(std::move(cells));
   }
   output.table(table);
+}
+
+}  // namespace
+
+Result<InputTensors> InputTensors::read(std::span<const TensorFile> files) {
+  InputTensors inputs;
+  inputs.arrays_.reserve(files.size());
+  for (const TensorFile& file : files) {
+    auto array = read_npy(file.path);
+    if (!array) return Unexpected{array.error()};
+    inputs.arrays_.push_back(std::move(*array));
+    inputs.views_.push_back(inputs.arrays_.back().view(file.name.empty() ? nullptr : file.name.c_str()));
+  }
+  return inputs;
+}
+
+Status deliver(const vaccel_outputs& outputs, const CallNames& names, const TensorArguments& arguments,
+               Output& output) {
+  const auto summaries = take_outputs(outputs, arguments);
+  if (!summaries) return summaries.error();
+  if (output.json()) {
+    output.object(
+        json_of_outputs(names.operator_name, names.model, names.endpoint, *summaries, outputs.timings));
+    return {};
+  }
+  print_outputs(*summaries, output);
+  output.line("");
+  print_timings({&outputs.timings, 1}, output);
+  return {};
 }
 
 std::string file_name_for(const std::string& tensor_name, std::span<const std::string> taken) {

@@ -11,7 +11,6 @@
 #include "tools/vaccel/arguments.h"
 #include "tools/vaccel/npy.h"
 #include "tools/vaccel/output.h"
-#include "tools/vaccel/tensor_summary.h"
 #include "vaccel/vaccel.h"
 
 namespace vaccel::tool {
@@ -29,13 +28,17 @@ class InputTensors {
   std::vector<vaccel_tensor> views_;
 };
 
-/// Writes outputs where --output and --output-dir want them, and sums them up. NOT_FOUND: an output that is to be written is not
-/// there; then nothing is written.
-Result<std::vector<TensorSummary>> take_outputs(const vaccel_outputs& outputs,
-                                                const TensorArguments& arguments);
+/// The call that outputs come from.
+struct CallNames {
+  std::string operator_name;
+  const char* model;  ///< nullptr: none.
+  std::string endpoint;
+};
 
-/// A table of outputs, and where each was written to.
-void print_outputs(std::span<const TensorSummary> summaries, Output& output);
+/// Writes outputs where --output and --output-dir want them, and prints what they are and where the time went. NOT_FOUND: an
+/// output that is to be written is not there; then nothing is written.
+Status deliver(const vaccel_outputs& outputs, const CallNames& names, const TensorArguments& arguments,
+               Output& output);
 
 /// A file's name for a tensor's: "MobilenetV1/Predictions" becomes "MobilenetV1_Predictions.npy". Names come from the other end:
 /// the file's has no '/', does not begin with '.' and is none of `taken`.
