@@ -172,7 +172,7 @@ void Session::watch_frame_time() {
   if (within == frame_timer_.set()) return;
   host_.reactor().cancel(frame_timer_);
   if (!within) return;
-  const int64_t payload_ms = static_cast<int64_t>(channel_.header().payload_bytes >> 20) * 1000;
+  const int64_t payload_ms = static_cast<int64_t>(arriving_bytes_ >> 20) * 1000;
   frame_timer_ = host_.reactor().after_ms(host_.limits().frame_timeout_ms + payload_ms,
                                           [this] { end("a frame did not arrive whole in time"); });
 }
@@ -200,12 +200,14 @@ void Session::receive() {
         return end("the client closed it");
       case channel::Event::kPayload:
         host_.reactor().cancel(frame_timer_);
+        arriving_bytes_ = 0;
         payload_arrived();
         continue;
       case channel::Event::kFrame:
         break;
     }
     if (state_ == State::kOpen) host_.reactor().cancel(frame_timer_);
+    arriving_bytes_ = channel_.header().payload_bytes;
     const uint64_t request_id = channel_.header().request_id;
     if (const Status status = handle_frame(); !status.ok()) {
       // What the frame says cannot be done: its sender is told. A broken frame also ends the session.

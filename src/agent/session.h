@@ -98,6 +98,7 @@ class Session {
   bool draining_ = false;
   bool receives_later_ = false;
   uint32_t interest_ = 0;
+  uint64_t arriving_bytes_ = 0;  // the payload of the frame that is arriving, once its header has come
   Reactor::TimerId frame_timer_;
   Reactor::TimerId send_timer_;
 

@@ -127,7 +127,7 @@ TEST(Hostile, BodiesThatAreNoFlatBuffersEndTheSession) {
   const AgentProcess agent;
   using enum wire::Kind;
   for (const wire::Kind kind : {kHello, kOpenModel, kCloseModel, kDescribe, kCall, kCancel}) {
-    for (const size_t size : {0, 1, 3, 4, 100, 65'536}) {
+    for (const size_t size : {0U, 1U, 3U, 4U, 100U, 65'536U}) {
       SCOPED_TRACE(std::string(wire::kind_name(kind)) + " of " + std::to_string(size) + " bytes");
       RawClient client(agent.endpoint(), kind == kHello ? RawClient::Greet::kNo : RawClient::Greet::kYes);
       client.send_body(kind, 2, some_bytes(size, static_cast<uint32_t>(size)));
@@ -193,6 +193,18 @@ TEST(Hostile, AFrameThatIsNotWholeInTimeEndsTheSession) {
   EXPECT_LT(since.elapsed_ns(), 5'000'000'000u);
   // Only frames are timed: who says nothing may stay.
   EXPECT_TRUE(idle.ask(2, call_of("vaccel.echo")).is_result());
+}
+
+TEST(Hostile, ALargeFrameBuysNoTimeForTheNextOne) {
+  const AgentProcess agent({.limits = "frame_timeout_ms = 300\nmax_payload_bytes = 4096"});
+  RawClient client(agent.endpoint());
+  const auto bytes = some_bytes(20 << 20, 1);  // refused, and skipped; it might have taken 20 s more
+  EXPECT_EQ(client.ask(2, call_with_bytes("reference.checksum", bytes.size()), bytes).code,
+            VACCEL_RESOURCE_EXHAUSTED);
+  client.send_text("vAcl");
+  const Stopwatch since;
+  EXPECT_TRUE(client.is_closed_by_agent());
+  EXPECT_LT(since.elapsed_ns(), 5'000'000'000u);
 }
 
 TEST(Hostile, AFrameThatTricklesInDoesNotBuyTime) {
