@@ -190,6 +190,7 @@ TEST(Limits, ModelsOpen) {
 }
 
 TEST(Limits, Descriptors) {
+  if (is_sanitized()) GTEST_SKIP() << "skipped: a sanitizer does not live without descriptors";
   AgentProcess agent({.most_descriptors = 90});
   RawClient before(agent.endpoint());
   {

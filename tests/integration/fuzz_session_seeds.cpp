@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Writes the seeds of fuzz_session: sessions as clients have them, in both of its forms.
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <vector>
+
+#include "wire/messages.h"
+
+namespace {
+
+using namespace vaccel::wire;
+
+// One session, as records and as the bytes of its frames.
+class Seed {
+ public:
+  template <typename Message>
+  Seed& add(uint8_t id, const Message& message, size_t payload_bytes = 0, uint8_t announced_in_addition = 0) {
+    Encoder encoder;
+    const auto body = encoder.encode(message);
+    const std::vector<std::byte> payload(payload_bytes, std::byte{42});
+    const auto low_high = [&](size_t number) {
+      put({static_cast<std::byte>(number & 255), static_cast<std::byte>(number >> 8)});
+    };
+    put({static_cast<std::byte>(Message::kKind), std::byte{id}});
+    low_high(body.size());
+    low_high(payload.size());
+    put({std::byte{announced_in_addition}});
+    put(body);
+    put(payload);
+    const auto header = encode_header({Message::kKind, kNewestVersion, id, static_cast<uint32_t>(body.size()),
+                                       payload.size() + announced_in_addition});
+    frames_.insert(frames_.end(), header.begin(), header.end());
+    frames_.insert(frames_.end(), body.begin(), body.end());
+    frames_.insert(frames_.end(), payload.begin(), payload.end());
+    return *this;
+  }
+
+  void write(const std::filesystem::path& folder, const char* name) const {
+    write_file(folder / (std::string(name) + "-records"), std::byte{1}, records_);
+    std::vector<std::byte> whole;
+    Encoder encoder;
+    const auto hello = encoder.encode(Hello{.client = "seed"});
+    const auto header =
+        encode_header({Kind::kHello, kNewestVersion, 1, static_cast<uint32_t>(hello.size()), 0});
+    whole.insert(whole.end(), header.begin(), header.end());
+    whole.insert(whole.end(), hello.begin(), hello.end());
+    whole.insert(whole.end(), frames_.begin(), frames_.end());
+    write_file(folder / (std::string(name) + "-bytes"), std::byte{0}, whole);
+  }
+
+ private:
+  void put(std::span<const std::byte> bytes) { records_.insert(records_.end(), bytes.begin(), bytes.end()); }
+  void put(std::initializer_list<std::byte> bytes) { records_.insert(records_.end(), bytes); }
+  static void write_file(const std::filesystem::path& path, std::byte first,
+                         std::span<const std::byte> bytes) {
+    std::ofstream file(path, std::ios::binary);
+    file.put(static_cast<char>(first));
+    file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  }
+  std::vector<std::byte> records_;
+  std::vector<std::byte> frames_;
+};
+
+Call call_of(const char* name, uint64_t bytes, uint64_t timeout_us = 0) {
+  Call call{.operator_name = name, .timeout_us = timeout_us};
+  call.attributes = {{"microseconds", int64_t{5}}, {"text", std::string("words")}, {"real", 0.5}};
+  Tensor tensor{.name = "data", .dtype = VACCEL_UINT8, .rank = 1};
+  tensor.shape[0] = static_cast<int64_t>(bytes);
+  tensor.bytes = bytes;
+  if (bytes > 0) call.inputs = {tensor};
+  return call;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: fuzz_session_seeds FOLDER\n");
+    return 2;
+  }
+  const std::filesystem::path folder = argv[1];
+  std::filesystem::create_directories(folder);
+  Seed().add(2, call_of("vaccel.echo", 100), 100).add(3, call_of("vaccel.echo", 0)).write(folder, "echo");
+  Seed().add(2, call_of("reference.noop", 0)).add(3, Cancel{2}).add(4, Cancel{9}).write(folder, "cancel");
+  Seed()
+      .add(2, call_of("reference.echo", 100), 100)
+      .add(2, call_of("reference.echo", 0))
+      .write(folder, "id-again");
+  Seed().add(2, call_of("reference.echo", 100, 1), 100).write(folder, "deadline");
+  Seed()
+      .add(2, call_of("reference.echo", 5000), 5000)
+      .add(3, call_of("x", 64), 64)
+      .write(folder, "over-limit");
+  Seed().add(2, call_of("reference.echo", 200), 100, 100).write(folder, "half-payload");
+  Seed().add(2, OpenModel{"mobilenet"}).add(3, CloseModel{7}).write(folder, "models");
+  Seed()
+      .add(2, Describe{Subject::kServer, "", 0})
+      .add(3, Describe{Subject::kModels, "", 3})
+      .add(4, Describe{Subject::kModel, "mobilenet", 0})
+      .write(folder, "describe");
+  Seed many;
+  for (uint8_t id = 2; id < 14; ++id)
+    many.add(id, call_of("reference.delay", 64), 64);
+  many.add(20, Cancel{5}).write(folder, "many");
+  return 0;
+}
