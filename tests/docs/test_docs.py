@@ -42,13 +42,12 @@ class Docs(unittest.TestCase):
         """The commands with the places of this build and this test."""
         commands = commands.replace("/tmp/vaccel.sock", str(self.path / "vaccel.sock"))
         commands = commands.replace("build/first", str(self.path / "first"))
-        commands = commands.replace("$PWD/build/lib", str(LIB)).replace("build/lib", str(LIB))
-        commands = commands.replace("build/bin", str(BIN)).replace("build/catalogue", str(CATALOGUE))
-        return commands.replace("build/parts", str(PARTS))
+        places = {"bin": BIN, "lib": LIB, "catalogue": CATALOGUE, "parts": PARTS}
+        return re.sub(r"(?:\$PWD/)?\bbuild/(bin|lib|catalogue|parts)\b", lambda place: str(places[place[1]]), commands)
 
     def run_shell(self, commands: str, **environment: str) -> str:
         """Runs commands as a person would, ending what they left in the background by its process id."""
-        script = f"set -e\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n{commands}"
+        script = f"set -e\ntrap 'kill $(jobs -p) 2>/dev/null || :; wait || :' EXIT\n{commands}"
         done = subprocess.run(["bash", "-c", script], cwd=ROOT, env=os.environ | environment, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120, check=False)
         self.assertEqual(done.returncode, 0, f"{commands}\n{done.stdout}\n{done.stderr}")
