@@ -154,8 +154,9 @@ typedef struct vaccel_call_options {
   /**
    * Memory for results: the result of the same name (or, with name NULL, at the same position) is put at data
    * instead of into memory of the library's, if bytes suffices; else the call fails with INVALID_ARGUMENT,
-   * which says how much it takes. dtype, rank and shape are ignored. For vaccel_submit_*, the array and the
-   * memory must live until the request has completed or been freed.
+   * which says how much it takes, and so it does when a place belongs to no result. dtype, rank and shape are
+   * ignored. Not for vaccel_classify(). For vaccel_submit_*, the array and the memory must live
+   * until the request has completed or been freed.
    */
   const vaccel_tensor* outputs;
   size_t output_count;
@@ -166,7 +167,7 @@ typedef struct vaccel_outputs {
   size_t size;
   size_t count;
   const vaccel_tensor* tensors; /**< Dense, row-major; data aligned to 64 bytes unless the caller gave it. */
-  vaccel_timings timings;       /**< Zero unless VACCEL_CALL_TIMINGS was asked for. */
+  vaccel_timings timings;       /**< total_ns always; the stages only with VACCEL_CALL_TIMINGS. */
 } vaccel_outputs;
 
 VACCEL_API void vaccel_outputs_free(vaccel_outputs* outputs);
@@ -252,7 +253,9 @@ VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_ping(vaccel_session* session,
 
 /**
  * As vaccel_classify(), vaccel_infer() and vaccel_call(), but return as soon as the call has been sent.
- * Inputs may be reused when the function returns.
+ * Inputs may be reused when the function returns. The first use of a model waits until it is open, as
+ * vaccel_model_load() does, which may be called before. An agent ends a session that leaves results lying for
+ * long (30 s by default): poll or wait.
  * @param request  out: free it with vaccel_request_free().
  */
 VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_submit_classify(vaccel_session* session, const char* model,
@@ -320,7 +323,10 @@ VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_request_classes(vaccel_request*
  */
 VACCEL_API void vaccel_cancel(vaccel_request* request);
 
-/** Frees a request; one that has not completed is cancelled first and its result dropped. Takes NULL. */
+/**
+ * Frees a request; one that has not completed is cancelled first and its result dropped. (On a "local:" session
+ * with options.outputs it waits until nothing writes there any more.) Takes NULL.
+ */
 VACCEL_API void vaccel_request_free(vaccel_request* request);
 
 /* ---- What there is */
