@@ -30,14 +30,15 @@ uint32_t random_handle() {
   return (number & 0x3fffffff) + 1;
 }
 
-wire::ModelInfo catalogue_info(const std::string& name, const runtime::CatalogueEntry& entry) {
+wire::ModelInfo catalogue_info(const std::string& name, const runtime::CatalogueEntry& entry,
+                               WorkerSlot::ModelState state) {
   return {.name = name,
           .task = runtime::task_name(entry.model.task),
           .description = entry.model.description,
           .version = entry.model.version,
           .license = entry.model.license,
-          .backend = {},
-          .problem = entry.problem,
+          .backend = std::move(state.backend),
+          .problem = entry.problem.empty() ? std::move(state.problem) : entry.problem,
           .inputs = {},
           .outputs = {}};
 }
@@ -572,7 +573,7 @@ void Session::describe_models(uint64_t request_id, uint32_t start) {
       description.more = true;
       break;
     }
-    description.models.push_back(catalogue_info(name, entry));
+    description.models.push_back(catalogue_info(name, entry, host_.worker_for(name).state_of(name)));
   }
   send(request_id, description);
 }
@@ -581,7 +582,7 @@ void Session::describe_model(uint64_t request_id, const std::string& name) {
   const auto* entry = host_.catalogue().find(name);
   if (!entry->problem.empty()) {  // it cannot be loaded, but why can be told
     wire::Description description;
-    description.models.push_back(catalogue_info(name, *entry));
+    description.models.push_back(catalogue_info(name, *entry, {}));
     return send(request_id, description);
   }
   ++other_requests_;

@@ -270,6 +270,7 @@ Status WorkerSlot::handle_frame() {
       const auto opened = wire::decode_model_opened(channel.body());
       if (!opened) return opened.error();
       reply.model = opened->model;
+      reply.backend = opened->backend;
       break;
     }
     case wire::Kind::kDescription: {
@@ -375,6 +376,15 @@ void WorkerSlot::fail_later(Queued queued, Status status) {
   });
 }
 
+WorkerSlot::ModelState WorkerSlot::state_of(const std::string& model) const {
+  ModelState state;
+  if (const auto loaded = models_.find(model); loaded != models_.end())
+    state.backend = loaded->second.backend;
+  if (const auto problem = load_problems_.find(model); problem != load_problems_.end())
+    state.problem = problem->second;
+  return state;
+}
+
 uint64_t WorkerSlot::submit(WorkerRequest request) {
   const uint64_t ticket = next_id_++;
   Queued queued{ticket, now_ns(), std::move(request)};
@@ -467,13 +477,16 @@ void WorkerSlot::finish_loading(const std::string& name, const WorkerReply& repl
   if (model == models_.end()) return;
   std::vector<Queued> waiting = std::move(model->second.waiting);
   if (!reply.status.ok()) {
+    load_problems_[name] = reply.status.message();
     log_.warning("model '%s' cannot be loaded: %s", name.c_str(), reply.status.message().c_str());
     models_.erase(model);  // the next call tries again: the operator may have mended it
     for (Queued& queued : waiting)
       fail_later(std::move(queued), reply.status);
     return;
   }
+  load_problems_.erase(name);
   model->second.handle = reply.model;
+  model->second.backend = reply.backend;
   model->second.waiting.clear();
   queue_.insert(queue_.begin(), std::make_move_iterator(waiting.begin()),
                 std::make_move_iterator(waiting.end()));

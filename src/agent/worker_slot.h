@@ -52,7 +52,8 @@ class ResultMemory final : public channel::Retained {
 /// What became of a request.
 struct WorkerReply {
   Status status;
-  uint32_t model = 0;             ///< Of OpenModel: the worker's handle.
+  uint32_t model = 0;  ///< Of OpenModel: the worker's handle, and the backend that runs the model.
+  std::string backend;
   wire::Description description;  ///< Of Describe.
   wire::CallResult result;        ///< Of Call, with its outputs in `memory`.
   std::unique_ptr<ResultMemory> memory;
@@ -100,6 +101,13 @@ class WorkerSlot {
   /// One that is queued ends as CANCELLED; one that runs is told so, and ends as it will.
   void cancel(uint64_t ticket);
 
+  /// What loading a model has come to: the backend that runs it here, or why it could not be loaded; both "" before.
+  struct ModelState {
+    std::string backend;
+    std::string problem;
+  };
+  [[nodiscard]] ModelState state_of(const std::string& model) const;
+
   [[nodiscard]] size_t load() const { return queue_.size() + running_.size(); }
   [[nodiscard]] const std::vector<wire::BackendInfo>& backends() const { return backends_; }
   [[nodiscard]] pid_t pid() const { return process_ ? process_->pid() : 0; }
@@ -119,6 +127,7 @@ class WorkerSlot {
   };
   struct LoadedModel {
     uint32_t handle = 0;  // 0: loading
+    std::string backend;
     std::vector<Queued> waiting;
   };
 
@@ -165,7 +174,8 @@ class WorkerSlot {
   std::deque<Queued> queue_;
   std::unordered_map<uint64_t, Running> running_;
   std::map<std::string, LoadedModel, std::less<>> models_;
-  std::vector<uint64_t> releases_;  // to be told to the worker, together
+  std::map<std::string, std::string, std::less<>> load_problems_;  // of models whose last loading failed
+  std::vector<uint64_t> releases_;                                 // to be told to the worker, together
   struct {
     uint64_t id = 0;
     wire::CallResult result;

@@ -2,6 +2,7 @@
 #include "client/local.h"
 
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -35,9 +36,22 @@ Unexpected no_runtime(const char* why) {
       runtime::kRuntimeLibrary, why);
 }
 
+// The runtime beside this library if there is one there, else just its name, for the loader to find. (A run path of
+// "$ORIGIN" would say the same, but not to the dlopen() of sanitizers.)
+std::string runtime_path() {
+  Dl_info self{};
+  if (::dladdr(reinterpret_cast<const void*>(&runtime_path), &self) != 0 && self.dli_fname != nullptr) {
+    std::string path = self.dli_fname;
+    path.resize(path.find_last_of('/') + 1);
+    path += runtime::kRuntimeLibrary;
+    if (path.front() == '/' && ::access(path.c_str(), F_OK) == 0) return path;
+  }
+  return runtime::kRuntimeLibrary;
+}
+
 Result<const runtime::RuntimeTable*> load_runtime() {
   // Never unloaded: frameworks leave threads and handlers behind that must not lose their code.
-  void* library = ::dlopen(runtime::kRuntimeLibrary, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  void* library = ::dlopen(runtime_path().c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (library == nullptr) {
     const char* why = ::dlerror();
     return no_runtime(why != nullptr ? why : "the loader does not say why");

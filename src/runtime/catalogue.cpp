@@ -164,7 +164,7 @@ Result<FileBytes> read_own_file(const CatalogueEntry& entry, const std::string& 
 Status check_sha256(const std::string& file, std::span<const std::byte> bytes, const std::string& expected) {
   const std::string actual = sha256_hex(bytes);
   if (actual == expected) return {};
-  return failure(VACCEL_INVALID_ARGUMENT, "%s has SHA-256 %s; its model.toml says %s", file.c_str(),
+  return failure(VACCEL_UNAVAILABLE, "%s has SHA-256 %s; its model.toml says %s", file.c_str(),
                  actual.c_str(), expected.c_str());
 }
 

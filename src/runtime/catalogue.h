@@ -92,7 +92,7 @@ class Catalogue {
 bool is_model_name(std::string_view name);
 
 /// Reads the model's file into private memory and checks its SHA-256. NOT_FOUND: the file is missing;
-/// INVALID_ARGUMENT: another SHA-256, with both.
+/// UNAVAILABLE: another SHA-256, with both.
 Result<FileBytes> read_model_file(const CatalogueEntry& entry);
 
 /// The labels, one a line; none when the model has no label file.

@@ -154,7 +154,7 @@ TEST_F(CatalogueTest, AnotherHashIsRefusedWithBoth) {
   EXPECT_EQ(catalogue.find("one")->problem, "");  // found out when it is loaded
   const auto bytes = read_model_file(*catalogue.find("one"));
   ASSERT_FALSE(bytes);
-  EXPECT_EQ(bytes.error().code(), VACCEL_INVALID_ARGUMENT);
+  EXPECT_EQ(bytes.error().code(), VACCEL_UNAVAILABLE);
   EXPECT_EQ(bytes.error().message(),
             "model.onnx has SHA-256 " + sha256_hex(testing::as_bytes("other bytes")) +
                 "; its model.toml says " + sha256_hex(testing::as_bytes(kModelBytes)));

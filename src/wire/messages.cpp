@@ -303,7 +303,8 @@ std::span<const std::byte> Encoder::encode(const OpenModel& open) {
 std::span<const std::byte> Encoder::encode(const ModelOpened& opened) {
   auto& flat = builder_->flat;
   flat.Clear();
-  return finish(flat, schema::CreateModelOpened(flat, opened.model));
+  const auto backend = put_text(flat, opened.backend, kMaxNameBytes);
+  return finish(flat, schema::CreateModelOpened(flat, opened.model, backend));
 }
 
 std::span<const std::byte> Encoder::encode(const CloseModel& close) {
@@ -416,7 +417,11 @@ Result<ModelOpened> decode_model_opened(std::span<const std::byte> body) {
   return with_body<schema::ModelOpened>(
       body, "model-opened", [](const schema::ModelOpened& source) -> Result<ModelOpened> {
         if (source.model() == 0) return fail(VACCEL_PROTOCOL_ERROR, "a model was opened under handle 0");
-        return ModelOpened{source.model()};
+        Checker check;
+        ModelOpened opened;
+        opened.model = source.model();
+        opened.backend = check.text(source.backend(), "the backend's name", kMaxNameBytes);
+        return check.done(std::move(opened));
       });
 }
 

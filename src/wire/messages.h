@@ -71,6 +71,7 @@ struct OpenModel {
 struct ModelOpened {
   static constexpr Kind kKind = Kind::kModelOpened;
   uint32_t model = 0;
+  std::string backend;
 };
 
 struct CloseModel {

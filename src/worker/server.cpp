@@ -294,7 +294,9 @@ void Server::handle_open_model(const Frame& frame) {
     }
   }
   if (had_it) runtime_.close_model(*model);  // one reference a model is enough
-  reply(frame.header.request_id, wire::ModelOpened{handle});
+  const auto description = runtime_.describe_model(open->name);
+  reply(frame.header.request_id,
+        wire::ModelOpened{handle, description ? text_or_empty((*description)->backend) : ""});
 }
 
 void Server::handle_describe(const Frame& frame) {
