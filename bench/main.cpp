@@ -2,9 +2,13 @@
 //
 // vaccel-bench: measures vAccel beside the floors and peers that it has to measure up to, in the same run. README.md
 // says what each section measures. The exit status says only whether it ran: a goal that is not reached is told.
+#include <sched.h>
+
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <filesystem>
 #include <iterator>
@@ -38,6 +42,20 @@ Setting default_setting() {
           .photo = VACCEL_BENCH_PHOTO};
 }
 
+// This process and all that it will start.
+bool stay_on_one_cpu() {
+  cpu_set_t all;
+  if (::sched_getaffinity(0, sizeof all, &all) != 0) return false;
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &all)) continue;
+    CPU_SET(cpu, &one);
+    break;
+  }
+  return ::sched_setaffinity(0, sizeof one, &one) == 0;
+}
+
 // Measures one section. False: it did not get through; the rows it had come so far are in the report.
 bool run(const Section& section, const Setting& setting, Report& report) {
   try {
@@ -57,12 +75,14 @@ int main(int argc, char** argv) {
   std::string chosen = "all";
   bool json = false;
   bool quick = false;
+  bool one_cpu = false;
   app.add_option("section", chosen, "local, call, classify or all (the default)")
       ->check(CLI::IsMember({"local", "call", "classify", "all"}));
   app.add_flag("--json", json, "Print JSON, with percentiles");
   app.add_option("--seconds", setting.seconds_per_case, "How long each case is measured (2)")
       ->check(CLI::Range(0.01, 3600.0));
   app.add_flag("--quick", quick, "Only a moment a case: to see that it runs, not what it measures");
+  app.add_flag("--one-cpu", one_cpu, "Keep all processes on one CPU, whatever the scheduler would choose");
   app.add_option("--catalogue", setting.catalogue, "The folder of models, with 'mobilenet'");
   app.add_option("--photo", setting.photo, "The photo that is classified");
   try {
@@ -71,6 +91,10 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? EXIT_SUCCESS : 2;
   }
   if (quick) setting.seconds_per_case = kQuickSeconds;
+  if (one_cpu && !stay_on_one_cpu()) {
+    std::fprintf(stderr, "vaccel-bench: cannot stay on one CPU: %s\n", std::strerror(errno));
+    return EXIT_FAILURE;
+  }
   Report report;
   bool complete = true;
   for (const Section& section : kSections) {

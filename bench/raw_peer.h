@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The floor for a call over a unix socket: another process that reads so many bytes from a socket and answers with so
-// many, in the plainest way there is. Both ends block in read() and write() on a connected pair of stream sockets.
+// The floor for a call over a unix socket: another process that reads so many bytes from a socket, makes an answer of so
+// many (one memset, as `reference.fill` does) and sends it, in the plainest way there is. Both ends block in read() and
+// write() on a connected pair of stream sockets.
 #pragma once
 
 #include <sys/types.h>

@@ -2,6 +2,7 @@
 #include "report.h"
 
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -11,7 +12,6 @@
 #include <ctime>
 #include <fstream>
 #include <functional>
-#include <thread>
 
 namespace vaccel::bench {
 namespace {
@@ -174,7 +174,7 @@ Machine this_machine() {
   double load = 0;
   ::getloadavg(&load, 1);
   return {.cpu = cpu_name() + " (" + system.machine + ")",
-          .cores = static_cast<long>(std::thread::hardware_concurrency()),
+          .cores = ::sysconf(_SC_NPROCESSORS_ONLN),
           .kernel = std::string(system.sysname) + " " + system.release,
           .compiler = compiler_name(),
           .date = date_now(),
