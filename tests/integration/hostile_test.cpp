@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <atomic>
 #include <csignal>
 #include <thread>
 
@@ -279,9 +280,8 @@ TEST(Hostile, HandlesOfNobodyAreRefused) {
 
 // ---- Taking more than one's share
 
-TEST(Hostile, AFloodOfFramesDoesNotStarveOthers) {
+TEST(Hostile, FloodsOfFramesDoNotStarveOthers) {
   const AgentProcess agent;
-  RawClient flooder(agent.endpoint());
   RawClient bystander(agent.endpoint());
   wire::Encoder encoder;
   const auto body = as_vector(encoder.encode(wire::Cancel{999}));
@@ -294,22 +294,30 @@ TEST(Hostile, AFloodOfFramesDoesNotStarveOthers) {
   }
   std::atomic<bool> stop = false;
   std::atomic<uint64_t> batches = 0;
-  std::jthread flood([&] {
-    while (!stop && flooder.send_bytes(many))
-      ++batches;
-  });
-  ASSERT_TRUE(eventually([&] { return batches > 20; }));
+  std::vector<std::jthread> floods;
+  for (int index = 0; index < 4; ++index) {
+    floods.emplace_back([&] {
+      RawClient flooder(agent.endpoint());
+      while (!stop && flooder.send_bytes(many))
+        ++batches;
+    });
+  }
+  ASSERT_TRUE(eventually([&] { return batches > 50; }));
   const uint64_t batches_before = batches;
+  uint64_t longest_ns = 0;
+  const Stopwatch whole;
   for (uint64_t id = 2; id < 52; ++id) {
     const Stopwatch watch;
     const Answer answer = bystander.ask(id, call_of("reference.noop"));
     ASSERT_TRUE(answer.is_result()) << answer.text();
-    EXPECT_LT(watch.elapsed_ns(), 500'000'000u);
-    RawClient another(agent.endpoint());  // session set-up too
-    EXPECT_LT(watch.elapsed_ns(), 1'000'000'000u);
+    const RawClient another(agent.endpoint());  // session set-up too
+    longest_ns = std::max(longest_ns, watch.elapsed_ns());
   }
+  const uint64_t patience = is_sanitized() ? 4 : 1;
+  EXPECT_LT(longest_ns, patience * 1'000'000'000u);
+  EXPECT_LT(whole.elapsed_ns(), patience * 5'000'000'000u);
   stop = true;
-  EXPECT_GT(batches, batches_before) << "the flood had ended before";
+  EXPECT_GT(batches, batches_before) << "the floods had ended before";
 }
 
 TEST(Hostile, CancelsOfACallThatRunsDoNotPileUp) {
