@@ -112,7 +112,7 @@ int run(Flags& flags) {
   if (!reactor) return complain(reactor.error());
 
   agent::Log log(config->log_level);
-  std::vector<std::string> worker_arguments;
+  std::vector<std::string> worker_arguments{"--log", config->log_level};
   if (!flags.config.empty()) {
     worker_arguments.insert(worker_arguments.end(),
                             {"--config", std::filesystem::absolute(flags.config).string()});

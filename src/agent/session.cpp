@@ -388,6 +388,7 @@ void Session::echo(wire::Call call) {
 }
 
 void Session::submit(const std::shared_ptr<InFlight>& call) {
+  call->arrived_ns = now_ns();
   for (wire::Tensor& tensor : call->call.inputs) {
     tensor.segment = wire::Segment::kCalls;
     tensor.offset += call->memory.value_or(0);

@@ -65,6 +65,31 @@ Status check_count(std::span<const T> items, const char* what, size_t limit) {
   return {};
 }
 
+Status check_attributes(std::span<const vaccel_attribute> attributes) {
+  if (Status status = check_count(attributes, "attributes", wire::kMaxAttributes); !status.ok())
+    return status;
+  for (size_t index = 0; index < attributes.size(); ++index) {
+    if (Status status = check_attribute(attributes[index], index); !status.ok()) return status;
+  }
+  return {};
+}
+
+Status check_inputs(std::span<const vaccel_tensor> inputs) {
+  if (Status status = check_count(inputs, "inputs", wire::kMaxTensors); !status.ok()) return status;
+  for (const vaccel_tensor& input : inputs) {
+    if (Status status = check_input(input); !status.ok()) return status;
+  }
+  return {};
+}
+
+Status check_places(std::span<const vaccel_tensor> places) {
+  if (Status status = check_count(places, "options.outputs", wire::kMaxTensors); !status.ok()) return status;
+  for (size_t index = 0; index < places.size(); ++index) {
+    if (Status status = check_place(places[index], index); !status.ok()) return status;
+  }
+  return {};
+}
+
 }  // namespace
 
 Status check_name(const char* name, const char* what) {
@@ -81,19 +106,14 @@ Status check_call(const CallSpec& spec) {
   if (spec.backend != nullptr) {
     if (Status status = check_name(spec.backend, "backend's name"); !status.ok()) return status;
   }
-  if (Status status = check_count(spec.attributes, "attributes", wire::kMaxAttributes); !status.ok())
-    return status;
-  if (Status status = check_count(spec.inputs, "inputs", wire::kMaxTensors); !status.ok()) return status;
-  if (Status status = check_count(spec.places, "options.outputs", wire::kMaxTensors); !status.ok())
-    return status;
-  for (size_t index = 0; index < spec.attributes.size(); ++index) {
-    if (Status status = check_attribute(spec.attributes[index], index); !status.ok()) return status;
+  if (!spec.attributes.empty()) {
+    if (Status status = check_attributes(spec.attributes); !status.ok()) return status;
   }
-  for (const vaccel_tensor& input : spec.inputs) {
-    if (Status status = check_input(input); !status.ok()) return status;
+  if (!spec.inputs.empty()) {
+    if (Status status = check_inputs(spec.inputs); !status.ok()) return status;
   }
-  for (size_t index = 0; index < spec.places.size(); ++index) {
-    if (Status status = check_place(spec.places[index], index); !status.ok()) return status;
+  if (!spec.places.empty()) {
+    if (Status status = check_places(spec.places); !status.ok()) return status;
   }
   if (spec.deadline_ns < 0) {
     return failure(

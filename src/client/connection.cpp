@@ -149,7 +149,7 @@ bool Connection::closed_meanwhile() const {
 Status Connection::transmit(Lock& lock, wire::Kind kind, std::span<const std::byte> body,
                             std::span<const std::span<const std::byte>> payload, int64_t deadline_ns,
                             Exchange& exchange, bool& unsent) {
-  const bool idle = under_way_.empty();
+  const bool watched = reading_;  // then who reads finds out at once
   exchange.id_ = next_id_++;
   exchange.sent_ = false;
   exchange.abandoned_ = false;
@@ -158,7 +158,7 @@ Status Connection::transmit(Lock& lock, wire::Kind kind, std::span<const std::by
   under_way_.push_back(&exchange);
   lock.unlock();
   Status status;
-  if (may_die_silently_ && idle && closed_meanwhile()) {
+  if (may_die_silently_ && !watched && closed_meanwhile()) {
     status = failure(VACCEL_UNAVAILABLE, "the agent at %s has closed the connection", endpoint_.c_str());
     unsent = true;
   } else {

@@ -15,8 +15,7 @@ thread_local char sentence[kSentenceBytes];
 
 }  // namespace
 
-vaccel_status report(const Status& status) {
-  if (status.ok()) return VACCEL_OK;
+vaccel_status report_failure(const Status& status) {
   const std::string& message = status.message();
   const size_t size = std::min(message.size(), kSentenceBytes - 1);
   std::memcpy(sentence, message.data(), size);

@@ -9,7 +9,10 @@ namespace vaccel::client {
 
 /// Keeps a failure's sentence for vaccel_error_message() in this thread, and returns its code. An OK status
 /// changes nothing.
-vaccel_status report(const Status& status);
+[[gnu::cold]] vaccel_status report_failure(const Status& status);
+inline vaccel_status report(const Status& status) {
+  return status.ok() ? VACCEL_OK : report_failure(status);
+}
 
 /// What report() kept last; "" when there was nothing. Valid until this thread's next report().
 const char* last_sentence();

@@ -112,7 +112,7 @@ Result<RemoteTransport::ConnectionPtr> RemoteTransport::send_once(int64_t deadli
     bool unsent = false;
     Status status = send(*current, unsent);
     if (status.ok()) return current;
-    if (!first || !unsent || status.code() != VACCEL_UNAVAILABLE) return Unexpected{std::move(status)};
+    if (!first || !unsent || status.code() == VACCEL_DEADLINE_EXCEEDED) return Unexpected{std::move(status)};
   }
 }
 

@@ -31,8 +31,7 @@ Status is_null(const char* what) {
 }
 
 // The parts of a call that its options say.
-Status read_options(const vaccel_call_options* given, CallSpec& spec, void** user_data = nullptr) {
-  if (given == nullptr) return {};
+Status read_given_options(const vaccel_call_options* given, CallSpec& spec, void** user_data) {
   vaccel_call_options options;
   if (Status status = vaccel::client::read_sized(given, "vaccel_call_options", options); !status.ok())
     return status;
@@ -48,6 +47,10 @@ Status read_options(const vaccel_call_options* given, CallSpec& spec, void** use
   spec.places = {options.outputs, options.output_count};
   if (user_data != nullptr) *user_data = options.user_data;
   return {};
+}
+
+inline Status read_options(const vaccel_call_options* given, CallSpec& spec, void** user_data = nullptr) {
+  return given == nullptr ? Status{} : read_given_options(given, spec, user_data);
 }
 
 // The one input and the one attribute of the operator "classify".

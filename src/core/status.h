@@ -58,10 +58,10 @@ using Result = std::expected<T, Status>;
 using Unexpected = std::unexpected<Status>;
 
 /// A failed Status with a printf-formatted sentence.
-[[gnu::format(printf, 2, 3)]] Status failure(vaccel_status code, const char* format, ...);
+[[gnu::cold, gnu::format(printf, 2, 3)]] Status failure(vaccel_status code, const char* format, ...);
 
 /// The same as a Result's error: `return fail(VACCEL_NOT_FOUND, "no model '%s'", name);`
-[[gnu::format(printf, 2, 3)]] Unexpected fail(vaccel_status code, const char* format, ...);
+[[gnu::cold, gnu::format(printf, 2, 3)]] Unexpected fail(vaccel_status code, const char* format, ...);
 
 /// The sentence that belongs to an errno value, thread-safe: "No such file or directory".
 std::string errno_text(int error_number);

@@ -61,6 +61,25 @@ void pack_axis(const vaccel_tensor& tensor, size_t size, size_t axis, const std:
   }
 }
 
+// Whether the view is of the usual kind (dense, elements of fixed size, none of its dimensions 0) and right. What is
+// not is looked at closely, and maybe refused with a sentence.
+bool is_plainly_right(const vaccel_tensor& tensor) {
+  static constexpr uint8_t kSizes[] = {0, 4, 8, 2, 2, 1, 2, 4, 8, 1, 2, 4, 8, 1, 0};
+  const auto dtype = static_cast<uint32_t>(tensor.dtype);
+  const auto rank = static_cast<uint32_t>(tensor.rank);
+  if (dtype >= sizeof kSizes || rank > VACCEL_MAX_RANK || tensor.shape == nullptr || tensor.data == nullptr ||
+      tensor.strides != nullptr || (tensor.reserved[0] | tensor.reserved[1]) != 0) {
+    return false;
+  }
+  uint64_t bytes = kSizes[dtype];
+  if (bytes == 0) return false;
+  for (uint32_t axis = 0; axis < rank; ++axis) {
+    const int64_t dimension = tensor.shape[axis];
+    if (dimension <= 0 || __builtin_mul_overflow(bytes, static_cast<uint64_t>(dimension), &bytes)) return false;
+  }
+  return bytes <= tensor.bytes;
+}
+
 }  // namespace
 
 size_t element_size(int dtype) {
@@ -173,6 +192,7 @@ Status check_strings(std::span<const std::byte> data, uint64_t count) {
 }
 
 Status check_view(const vaccel_tensor& tensor) {
+  if (is_plainly_right(tensor)) return {};
   if (!is_known_dtype(tensor.dtype)) {
     return failure(VACCEL_INVALID_ARGUMENT, "tensor '%s' has dtype %d, which is none", name_of(tensor),
                    tensor.dtype);

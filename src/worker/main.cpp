@@ -5,10 +5,12 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <string>
 
 #include "runtime/runtime.h"
@@ -23,6 +25,7 @@ struct Arguments {
   std::string config;
   std::string catalogue;
   std::string name = "worker";
+  std::string log = "info";
   int threads = 8;
   int parent = 0;
 };
@@ -36,6 +39,8 @@ bool parse(int argc, char** argv, Arguments& arguments) {
       arguments.catalogue = argv[index + 1];
     } else if (flag == "--name") {
       arguments.name = argv[index + 1];
+    } else if (flag == "--log") {
+      arguments.log = argv[index + 1];
     } else if (flag == "--threads") {
       arguments.threads = std::atoi(argv[index + 1]);
     } else if (flag == "--parent") {
@@ -55,8 +60,10 @@ Result<std::unique_ptr<runtime::Runtime>> make_runtime(const Arguments& argument
     config = std::move(*read);
   }
   if (!arguments.catalogue.empty()) config.catalogue = arguments.catalogue;
-  config.log = [name = arguments.name](int level, const std::string& line) {
-    constexpr const char* kLevels[] = {"debug", "info", "warning", "error"};
+  static constexpr const char* kLevels[] = {"debug", "info", "warning", "error"};
+  const auto least = std::find(std::begin(kLevels), std::end(kLevels), arguments.log) - std::begin(kLevels);
+  config.log = [name = arguments.name, least](int level, const std::string& line) {
+    if (level < least) return;
     std::fprintf(stderr, "%s: %s: %s\n", name.c_str(), kLevels[level < 0 || level > 3 ? 3 : level],
                  line.c_str());
   };

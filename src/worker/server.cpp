@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <deque>
 #include <new>
 #include <thread>
 
@@ -159,14 +160,41 @@ Server::Server(runtime::Runtime& runtime, channel::StreamChannel channel, channe
       result_allocator_(results_.size()) {}
 
 Status Server::serve(uint32_t threads) {
+  std::deque<Turn> turns(threads + 1);
   std::vector<std::jthread> others;
   for (uint32_t index = 0; index < threads; ++index)
-    others.emplace_back([this] { work(); });
-  work();
+    others.emplace_back([this, &turn = turns[index]] { work(turn); });
+  work(turns.back());
   others.clear();  // joins
   for (runtime::Model* model : models_)
     runtime_.close_model(model);
   return end_status_;
+}
+
+bool Server::take_turn(Turn& turn) {
+  std::unique_lock lock(turn_mutex_);
+  if (led_) {
+    idle_.push_back(&turn);
+    turn.given.wait(lock, [&] { return turn.mine; });
+    turn.mine = false;
+  }
+  led_ = true;
+  return !ended_;
+}
+
+void Server::pass_turn(bool ended) {
+  Turn* next = nullptr;
+  {
+    const std::lock_guard lock(turn_mutex_);
+    ended_ = ended_ || ended;
+    led_ = !idle_.empty();
+    if (led_) {
+      next = idle_.back();
+      idle_.pop_back();
+      next->mine = true;
+    }
+  }
+  if (next != nullptr) next->given.notify_one();  // turns outlive their threads, see serve()
 }
 
 // A call that asks for more memory than there is fails alone.
@@ -182,21 +210,17 @@ void Server::handle_guarded(Frame& frame) {
   }
 }
 
-void Server::work() {
-  for (;;) {
+void Server::work(Turn& turn) {
+  while (take_turn(turn)) {
     Frame frame;
-    {
-      const std::lock_guard lock(receive_mutex_);
-      if (ended_) return;
-      const auto received = receive(frame);
-      if (!received || !*received) {
-        ended_ = true;
-        if (!received) end_status_ = received.error();
-        return;
-      }
-    }
+    const auto received = receive(frame);
+    const bool ended = !received || !*received;
+    if (!received) end_status_ = received.error();
+    pass_turn(ended);
+    if (ended) return;
     handle_guarded(frame);
   }
+  pass_turn(true);
 }
 
 Result<bool> Server::receive(Frame& frame) {

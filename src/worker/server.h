@@ -47,7 +47,14 @@ class Server {
     std::shared_ptr<std::atomic<int>> cancelled;  // of a call
   };
 
-  void work();
+  struct Turn {
+    std::condition_variable given;
+    bool mine = false;
+  };
+
+  void work(Turn& turn);
+  bool take_turn(Turn& turn);  // false: the channel has ended
+  void pass_turn(bool ended);
   Result<bool> receive(Frame& frame);  // false: the channel was closed
   void handle(Frame& frame);
   void handle_guarded(Frame& frame);
@@ -70,8 +77,11 @@ class Server {
   channel::Segment calls_;
   channel::Segment results_;
 
-  std::mutex receive_mutex_;  // held by the leader
-  channel::StreamChannel channel_;
+  channel::StreamChannel channel_;  // its receiving half is the leader's
+
+  std::mutex turn_mutex_;
+  bool led_ = false;         // somebody leads
+  std::vector<Turn*> idle_;  // the one that has waited least is next: its stack and its core are warm
   bool ended_ = false;
   Status end_status_;
 
