@@ -75,7 +75,8 @@ bool is_plainly_right(const vaccel_tensor& tensor) {
   if (bytes == 0) return false;
   for (uint32_t axis = 0; axis < rank; ++axis) {
     const int64_t dimension = tensor.shape[axis];
-    if (dimension <= 0 || __builtin_mul_overflow(bytes, static_cast<uint64_t>(dimension), &bytes)) return false;
+    if (dimension <= 0 || __builtin_mul_overflow(bytes, static_cast<uint64_t>(dimension), &bytes))
+      return false;
   }
   return bytes <= tensor.bytes;
 }
