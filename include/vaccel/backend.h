@@ -73,8 +73,11 @@ typedef struct vaccel_backend_model_source {
 typedef struct vaccel_backend_run vaccel_backend_run;
 struct vaccel_backend_run {
   size_t size;
-  /** Dense, row-major, checked: data holds what dtype and shape need. For a model: in the order of its
-   * description. */
+  /**
+   * Dense, row-major, checked: data holds what dtype and shape need, at an address that is a multiple of the element's
+   * size. For a model: in the order of its description. Floating-point data may lie in memory that a guest writes to
+   * while this runs: whatever they are, they must only ever be used as numbers. Nobody changes data of other types.
+   */
   const vaccel_tensor* inputs;
   size_t input_count;
   const vaccel_attribute* attributes; /**< Sorted by name; no name twice. */
@@ -87,7 +90,9 @@ struct vaccel_backend_run {
    * Asks for the memory of result `index`. Call it once for each output, in any order; an output that nobody
    * called it for is empty.
    * @param bytes  dense size of dtype and shape; for VACCEL_STRING the size of offsets and characters.
-   * @return memory aligned to 64 bytes, of unspecified content; NULL: the limit for results is reached
+   * @return memory of unspecified content, aligned to 64 bytes, or, where the caller chose the place, to the element's
+   * size. A floating-point result may lie in memory that a guest reads and writes meanwhile: what is read back from it
+   * must only ever be used as numbers. NULL: the limit for results is reached, or the place is too small
    * (fail() has been called; return VACCEL_RESOURCE_EXHAUSTED).
    */
   void* (*output)(void* context, size_t index, const char* name, vaccel_dtype dtype, int32_t rank,

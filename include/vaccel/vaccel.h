@@ -66,6 +66,9 @@ typedef struct vaccel_session vaccel_session;
 /** A call under way. Made by vaccel_submit_*(). */
 typedef struct vaccel_request vaccel_request;
 
+/** Memory for tensors and images that reaches the accelerator without being copied. Made by vaccel_buffer_alloc(). */
+typedef struct vaccel_buffer vaccel_buffer;
+
 /* ---- The library itself */
 
 /** The version of the library that runs, "0.1.0". Static. */
@@ -88,13 +91,22 @@ VACCEL_API int64_t vaccel_deadline_after_us(uint64_t timeout_us);
 
 /* ---- Sessions */
 
+/**
+ * vaccel_open_options.flags, for measuring and for machines where something is known to be of no use: share no memory
+ * with the agent; use no rings in it (calls go over the socket, their tensors through the memory); never spin while
+ * waiting for a result.
+ */
+#define VACCEL_OPEN_NO_WINDOW 1u
+#define VACCEL_OPEN_NO_RINGS 2u
+#define VACCEL_OPEN_NO_SPIN 4u
+
 /** How to open a session. */
 typedef struct vaccel_open_options {
   size_t size;
   /** Longest wait for a connection and its greeting, in milliseconds; 0: 3000. Also used when reconnecting.
    */
   uint32_t connect_timeout_ms;
-  uint32_t reserved;
+  uint32_t flags; /**< VACCEL_OPEN_* */
   /** Who this is, for the agent's logs only ("thumbnailer/1.4"); NULL: the process's name. It decides
    * nothing. */
   const char* client_name;
@@ -168,6 +180,8 @@ typedef struct vaccel_outputs {
   size_t count;
   const vaccel_tensor* tensors; /**< Dense, row-major; data aligned to 64 bytes unless the caller gave it. */
   vaccel_timings timings;       /**< total_ns always; the stages only with VACCEL_CALL_TIMINGS. */
+  /** Bytes of inputs and results that library, agent and worker copied for this call; 0: nothing moved. */
+  uint64_t copied_bytes;
 } vaccel_outputs;
 
 VACCEL_API void vaccel_outputs_free(vaccel_outputs* outputs);
@@ -185,6 +199,7 @@ typedef struct vaccel_classes {
   size_t count;
   const vaccel_class* items;
   vaccel_timings timings;
+  uint64_t copied_bytes; /**< As in vaccel_outputs. */
 } vaccel_classes;
 
 VACCEL_API void vaccel_classes_free(vaccel_classes* classes);
@@ -249,11 +264,67 @@ VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_ping(vaccel_session* session,
                                                       const vaccel_call_options* options,
                                                       uint64_t* round_trip_ns);
 
+/* ---- Buffers
+ *
+ * A buffer lies in the window, memory that this process and the host both map, where there is one: a tensor whose
+ * data point into a buffer is not copied on its way to the accelerator, and neither is a result that is put there
+ * (vaccel_call_options.outputs). Without a window (over tcp, in a VM that has none) a buffer is ordinary memory, and
+ * the same program does the same, with a copy. Inputs that lie elsewhere are copied into the window by the library,
+ * once, so buffers are for what is used again or is expensive to copy.
+ *
+ * While a call that uses a buffer is under way, its input bytes should stay as they are and its result bytes are
+ * nobody's: what is written there in the meantime may or may not be seen. The host survives anything. A call that was
+ * given up (its deadline passed, or its request was freed) may yet run at the other end, and its results come late: free
+ * the buffer that they were to be put in, and allocate another. What is freed is not handed out again before that is over.
+ */
+
+/** vaccel_buffer_options.flags: fail with UNIMPLEMENTED rather than hand out memory that the host does not share. */
+#define VACCEL_BUFFER_SHARED 1u
+
+/** How a buffer should be. */
+typedef struct vaccel_buffer_options {
+  size_t size;
+  uint64_t alignment; /**< Of its first byte: a power of two, at most 2 MiB; 0: 64. */
+  uint32_t flags;     /**< VACCEL_BUFFER_SHARED */
+  uint32_t reserved;
+} vaccel_buffer_options;
+
+/**
+ * Allocates a buffer. Its content is unspecified: zeros, or what this session had there before; never another
+ * session's.
+ * @param bytes    >= 1.
+ * @param options  NULL: the defaults.
+ * @param buffer   out: free it with vaccel_buffer_free(), at the latest before vaccel_close().
+ * @return VACCEL_OK; RESOURCE_EXHAUSTED: this session's share of the window is used up, or there is no memory;
+ * UNIMPLEMENTED: there is no window, and VACCEL_BUFFER_SHARED was set; UNAVAILABLE.
+ */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_buffer_alloc(vaccel_session* session, size_t bytes,
+                                                              const vaccel_buffer_options* options,
+                                                              vaccel_buffer** buffer);
+
+/**
+ * The buffer's memory in this process; tensors may point anywhere into it. It stays there until
+ * vaccel_buffer_free(). When the agent has been restarted since, the buffer's lease is gone: this function and calls
+ * that use the memory return UNAVAILABLE (reading and writing it does no harm); allocate another.
+ * @param data  out.
+ */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_buffer_map(const vaccel_buffer* buffer, void** data);
+
+/** Its size in bytes, as it was asked for. */
+VACCEL_API size_t vaccel_buffer_size(const vaccel_buffer* buffer);
+
+/** 1 when it lies in a window, 0 when it is ordinary memory. */
+VACCEL_API int vaccel_buffer_is_shared(const vaccel_buffer* buffer);
+
+/** Frees a buffer; a call under way may go on using it until it is done. Takes NULL. */
+VACCEL_API void vaccel_buffer_free(vaccel_buffer* buffer);
+
 /* ---- Calls that do not block */
 
 /**
  * As vaccel_classify(), vaccel_infer() and vaccel_call(), but return as soon as the call has been sent.
- * Inputs may be reused when the function returns. The first use of a model waits until it is open, as
+ * Inputs may be reused when the function returns, except for those in a vaccel_buffer, which are read while the call is
+ * under way. The first use of a model waits until it is open, as
  * vaccel_model_load() does, which may be called before. An agent ends a session that leaves results lying for
  * long (30 s by default): poll or wait.
  * @param request  out: free it with vaccel_request_free().
@@ -387,6 +458,9 @@ typedef struct vaccel_agent {
   uint32_t model_count;
   size_t backend_count;
   const vaccel_backend_info* backends;
+  /** How this session shares memory with the host, as a sentence: "/dev/dax0.0, 512 MiB", or "none: " and why. */
+  const char* window;
+  uint64_t window_bytes; /**< Most bytes of buffers that this session may have; 0: there is no window. */
 } vaccel_agent;
 
 VACCEL_API void vaccel_agent_free(vaccel_agent* agent);

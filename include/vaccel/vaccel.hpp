@@ -268,9 +268,50 @@ class Outputs {
     throw Error(VACCEL_NOT_FOUND, "there is no result '" + std::string(name) + "'");
   }
   [[nodiscard]] const vaccel_timings& timings() const { return outputs_->timings; }
+  /// Bytes of inputs and results that were copied for this call; 0: nothing moved.
+  [[nodiscard]] uint64_t copied_bytes() const { return outputs_->copied_bytes; }
 
  private:
   std::unique_ptr<vaccel_outputs, detail::Free<vaccel_outputs_free>> outputs_;
+};
+
+/// Memory that the host shares, where there is such: tensors over it are not copied on their way to the accelerator, nor
+/// are results that are put there (CallOptions::outputs). Made by Session::allocate(); move-only. It must be gone before
+/// its session is.
+///
+///     vaccel::Buffer buffer = session.allocate(count * sizeof(float));
+///     const std::span<float> values = buffer.as<float>();
+///     // ... fill in the values ...
+///     session.infer("model", {vaccel::tensor("input", values, {1, count})});
+class Buffer {
+ public:
+  /// Takes over what a C function handed out.
+  explicit Buffer(vaccel_buffer* buffer) : buffer_(buffer) {}
+
+  /// For calls of the C API.
+  [[nodiscard]] vaccel_buffer* handle() const noexcept { return buffer_.get(); }
+  /// Throws Error with UNAVAILABLE when the agent has been restarted since: allocate another.
+  [[nodiscard]] std::byte* data() const {
+    void* data = nullptr;
+    detail::check(vaccel_buffer_map(buffer_.get(), &data));
+    return static_cast<std::byte*>(data);
+  }
+  /// In bytes.
+  [[nodiscard]] size_t size() const noexcept { return vaccel_buffer_size(buffer_.get()); }
+  /// All of it; throws as data() does.
+  [[nodiscard]] std::span<std::byte> bytes() const { return {data(), size()}; }
+  /// As many elements as fit; throws as data() does.
+  template <typename T>
+  [[nodiscard]] std::span<T> as() const {
+    static_assert(std::is_trivially_copyable_v<T>, "the host sees bytes, not objects");
+    static_assert(alignof(T) <= 64, "a buffer is aligned to 64 bytes unless asked otherwise");
+    return {reinterpret_cast<T*>(data()), size() / sizeof(T)};
+  }
+  /// Whether it lies in memory that the host shares.
+  [[nodiscard]] bool shared() const noexcept { return vaccel_buffer_is_shared(buffer_.get()) != 0; }
+
+ private:
+  std::unique_ptr<vaccel_buffer, detail::Free<vaccel_buffer_free>> buffer_;
 };
 
 /// A model's input or output.
@@ -312,6 +353,8 @@ struct Agent {
   uint32_t max_calls_in_flight;
   uint32_t model_count;
   std::vector<Backend> backends;
+  std::string window;     ///< How memory is shared: "/dev/dax0.0, 512 MiB", or "none: " and why.
+  uint64_t window_bytes;  ///< Most bytes of buffers that this session may have; 0: there is no window.
 };
 
 namespace detail {
@@ -364,13 +407,15 @@ class COptions {
   vaccel_call_options options_{};
 };
 
-inline std::vector<Class> copy_classes(vaccel_classes* classes, vaccel_timings* timings) {
+inline std::vector<Class> copy_classes(vaccel_classes* classes, vaccel_timings* timings,
+                                       uint64_t* copied_bytes) {
   const std::unique_ptr<vaccel_classes, Free<vaccel_classes_free>> owner(classes);
   std::vector<Class> copies;
   copies.reserve(classes->count);
   for (const vaccel_class& one : std::span(classes->items, classes->count))
     copies.push_back({one.index, one.score, text(one.label)});
   if (timings != nullptr) *timings = classes->timings;
+  if (copied_bytes != nullptr) *copied_bytes = classes->copied_bytes;
   return copies;
 }
 
@@ -429,11 +474,12 @@ class Request {
     return Outputs(outputs);
   }
   /// Waits, and takes the classes of a submitted classify(); once.
-  [[nodiscard]] std::vector<Class> classes(vaccel_timings* timings = nullptr) {
+  [[nodiscard]] std::vector<Class> classes(vaccel_timings* timings = nullptr,
+                                           uint64_t* copied_bytes = nullptr) {
     wait();
     vaccel_classes* classes = nullptr;
     detail::check(vaccel_request_classes(request_.get(), &classes));
-    return detail::copy_classes(classes, timings);
+    return detail::copy_classes(classes, timings, copied_bytes);
   }
 
  private:
@@ -445,9 +491,10 @@ class Request {
 struct OpenOptions {
   std::chrono::milliseconds connect_timeout{0};  ///< 0: the default.
   std::string client_name;                       ///< "": the process's name.
+  uint32_t flags = 0;                            ///< VACCEL_OPEN_*
 };
 
-/// A session with an agent, or with the runtime in this process. Move-only. Requests must be gone before it is.
+/// A session with an agent, or with the runtime in this process. Move-only. Requests and buffers must be gone before it is.
 class Session {
  public:
   /// Opens a session wherever vaccel_open() finds one.
@@ -460,6 +507,7 @@ class Session {
     vaccel_open_options c_options{};
     c_options.size = sizeof c_options;
     c_options.connect_timeout_ms = static_cast<uint32_t>(options.connect_timeout.count());
+    c_options.flags = options.flags;
     if (!options.client_name.empty()) c_options.client_name = options.client_name.c_str();
     vaccel_session* session = nullptr;
     detail::check(vaccel_open(endpoint, &c_options, &session));
@@ -477,16 +525,30 @@ class Session {
     return std::chrono::nanoseconds(round_trip_ns);
   }
 
+  /// Allocates a buffer; see vaccel_buffer_alloc().
+  /// @param alignment       Of its first byte: a power of two, at most 2 MiB; 0: 64.
+  /// @param must_be_shared  Throws Error with UNIMPLEMENTED rather than give memory that the host does not share.
+  [[nodiscard]] Buffer allocate(size_t bytes, size_t alignment = 0, bool must_be_shared = false) const {
+    vaccel_buffer_options options{};
+    options.size = sizeof options;
+    options.alignment = alignment;
+    options.flags = must_be_shared ? VACCEL_BUFFER_SHARED : 0;
+    vaccel_buffer* buffer = nullptr;
+    detail::check(vaccel_buffer_alloc(session_.get(), bytes, &options, &buffer));
+    return Buffer(buffer);
+  }
+
   /// Says what a picture shows, best first. @param image  A whole PNG, JPEG or WebP file: a contiguous range of bytes.
   template <std::ranges::contiguous_range Bytes>
   requires(sizeof(std::ranges::range_value_t<Bytes>) == 1)
       [[nodiscard]] std::vector<Class> classify(const std::string& model, const Bytes& image, uint32_t top,
                                                 const CallOptions& options = {},
-                                                vaccel_timings* timings = nullptr) const {
+                                                vaccel_timings* timings = nullptr,
+                                                uint64_t* copied_bytes = nullptr) const {
     vaccel_classes* classes = nullptr;
     detail::check(vaccel_classify(session_.get(), model.c_str(), std::ranges::data(image),
                                   std::ranges::size(image), top, detail::COptions(options).get(), &classes));
-    return detail::copy_classes(classes, timings);
+    return detail::copy_classes(classes, timings, copied_bytes);
   }
 
   /// Runs a model on tensors.
@@ -588,7 +650,9 @@ class Session {
                 described->max_payload_bytes,
                 described->max_calls_in_flight,
                 described->model_count,
-                {}};
+                {},
+                detail::text(described->window),
+                described->window_bytes};
     for (const vaccel_backend_info& backend : std::span(described->backends, described->backend_count)) {
       agent.backends.push_back({detail::text(backend.name), detail::text(backend.version),
                                 detail::text(backend.devices), detail::text(backend.problem)});

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "agent/vm.h"
 #include "runtime/toml_reader.h"
 #include "wire/limits.h"
 
@@ -61,6 +62,31 @@ void read_socket_mode(TomlTable& root, Config& config) {
   config.socket_mode = mode & 0777;
 }
 
+void read_window(TomlTable table, Limits& limits) {
+  if (const auto enabled = table.boolean("enabled")) limits.window_enabled = *enabled;
+  if (const auto bytes = table.byte_size("session_bytes", uint64_t{1} << 20, wire::kMaxPayloadBytes))
+    limits.session_window_bytes = *bytes;
+  if (const auto bytes = table.byte_size("max_leased_bytes", 4096, wire::kMaxPayloadBytes))
+    limits.max_leased_bytes = *bytes;
+  take(table, "max_leases", 1, 1'000'000, limits.max_leases);
+}
+
+void read_vms(TomlTable& root, const std::filesystem::path& folder, Config& config) {
+  for (TomlTable& table : root.tables("vm")) {
+    wire::AttachVm vm;
+    vm.name = table.required("name", table.string("name"));
+    vm.listen = table.string("listen").value_or("");
+    take(table, "cid", 1, channel::kAnyCid, vm.cid);
+    vm.tenant = table.string("tenant").value_or("");
+    if (const auto path = table.string("window"); path && !path->empty())
+      vm.window = (folder / *path).lexically_normal();
+    vm.memory_bytes = table.byte_size("memory", 1, wire::kMaxPayloadBytes).value_or(0);
+    vm.prefault = table.boolean("prefault").value_or(false);
+    if (const auto problem = find_problem(vm)) table.mistake(problem->key, problem->sentence);
+    config.vms.push_back(std::move(vm));
+  }
+}
+
 }  // namespace
 
 Result<Config> read_config(const std::filesystem::path& file) {
@@ -78,7 +104,12 @@ Result<Config> read_config(const std::filesystem::path& file) {
     constexpr const char* kLevels[] = {"debug", "info", "warning", "error"};
     config.log_level = kLevels[*level];
   }
+  if (const auto path = root.string("control"))
+    config.control = path->empty() ? "" : (folder / *path).lexically_normal().string();
+  take(root, "spin_us", 0, 10'000, config.spin_us);
   if (auto table = root.table("limits")) read_limits(*table, config.limits);
+  if (auto table = root.table("window")) read_window(*table, config.limits);
+  read_vms(root, folder, config);
   if (auto table = root.table("worker")) {
     take(*table, "count", 1, 256, config.worker.count);
     take(*table, "threads", 1, 256, config.worker.threads);

@@ -8,11 +8,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "channel/endpoint.h"
 #include "core/status.h"
+#include "wire/messages.h"
 
 namespace vaccel::agent {
 
@@ -27,6 +29,11 @@ struct Limits {
   uint64_t max_session_bytes_in_flight = uint64_t{512} << 20;
   /// Address space for the payloads of calls, and again for results, of each worker.
   uint64_t segment_bytes = uint64_t{2} << 30;
+  // Windows:
+  bool window_enabled = true;  ///< For sessions on unix sockets; VMs have what is attached.
+  uint64_t session_window_bytes = uint64_t{256} << 20;  ///< Address space of such a session's window.
+  uint64_t max_leased_bytes = uint64_t{256} << 20;      ///< Of one session, in whichever window.
+  uint32_t max_leases = 1024;                           ///< Of one session.
   int64_t frame_timeout_ms = 30'000;  ///< For a frame that has begun, plus a second for each MiB of payload.
   int64_t shutdown_timeout_ms = 30'000;  ///< For calls in flight at SIGTERM.
 
@@ -45,7 +52,13 @@ struct Config {
   std::string log_level = "info";
   std::filesystem::path catalogue;
   Limits limits;
+  uint32_t spin_us =
+      50;  ///< The longest that agent and workers spin for news in rings before they sleep; 0: never.
   WorkerConfig worker;
+  /// Of the control socket; "": there is none. Not given: the default one, if the agent listens on the default
+  /// socket.
+  std::optional<std::string> control;
+  std::vector<wire::AttachVm> vms;  ///< Attached when the agent starts; checked by find_problem().
 };
 
 /// Reads the agent's keys of a configuration file; the runtime's are let through, its workers read them.

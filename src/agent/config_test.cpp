@@ -31,10 +31,27 @@ listen = ["unix:/run/a.sock", "hvsock:/run/v.sock:4411", "vsock:any:4411", "tcp:
 socket_mode = "0600"
 catalogue = "models"
 log = "debug"
+control = "control.sock"
+spin_us = 7
 [limits]
 max_sessions = 10
 max_payload_bytes = 8192
 shutdown_timeout_ms = 5
+[window]
+enabled = false
+session_bytes = "16M"
+max_leased_bytes = 8388608
+max_leases = 9
+[[vm]]
+name = "vm1"
+listen = "hvsock:/run/vm1/v.sock:4411"
+tenant = "acme"
+window = "vm1.window"
+prefault = true
+[[vm]]
+name = "vm2"
+cid = 7
+memory = "512M"
 [worker]
 count = 2
 threads = 3
@@ -53,6 +70,24 @@ max_pixels = 100
   EXPECT_EQ(config->limits.max_sessions, 10u);
   EXPECT_EQ(config->limits.max_payload_bytes, 8192u);
   EXPECT_EQ(config->limits.shutdown_timeout_ms, 5);
+  EXPECT_EQ(config->control, folder_ / "control.sock");
+  EXPECT_EQ(config->spin_us, 7u);
+  EXPECT_FALSE(config->limits.window_enabled);
+  EXPECT_EQ(config->limits.session_window_bytes, 16u << 20);
+  EXPECT_EQ(config->limits.max_leased_bytes, 8u << 20);
+  EXPECT_EQ(config->limits.max_leases, 9u);
+  ASSERT_EQ(config->vms.size(), 2u);
+  EXPECT_EQ(config->vms[0].name, "vm1");
+  EXPECT_EQ(config->vms[0].listen, "hvsock:/run/vm1/v.sock:4411");
+  EXPECT_EQ(config->vms[0].cid, 0u);
+  EXPECT_EQ(config->vms[0].tenant, "acme");
+  EXPECT_EQ(config->vms[0].window, folder_ / "vm1.window");
+  EXPECT_EQ(config->vms[0].memory_bytes, 0u);
+  EXPECT_TRUE(config->vms[0].prefault);
+  EXPECT_EQ(config->vms[1].listen, "");
+  EXPECT_EQ(config->vms[1].cid, 7u);
+  EXPECT_EQ(config->vms[1].memory_bytes, 512u << 20);
+  EXPECT_FALSE(config->vms[1].prefault);
   EXPECT_EQ(config->worker.count, 2u);
   EXPECT_EQ(config->worker.threads, 3u);
 }
@@ -63,6 +98,9 @@ TEST_F(ConfigTest, TheDeployedFileHasTheDefaults) {
   const Config defaults;
   EXPECT_EQ(deployed->socket_mode, defaults.socket_mode);
   EXPECT_EQ(deployed->log_level, defaults.log_level);
+  EXPECT_EQ(deployed->control, channel::kDefaultControlSocket);
+  EXPECT_EQ(deployed->spin_us, defaults.spin_us);
+  EXPECT_TRUE(deployed->vms.empty());
   EXPECT_EQ(deployed->limits, defaults.limits);
   EXPECT_EQ(deployed->worker.count, defaults.worker.count);
   EXPECT_EQ(deployed->worker.threads, defaults.worker.threads);
@@ -82,17 +120,32 @@ TEST_P(ConfigMistakes, AreToldByLineAndColumn) {
   EXPECT_NE(config.error().message().find(GetParam().says), std::string::npos) << config.error().message();
 }
 
-INSTANTIATE_TEST_SUITE_P(Config, ConfigMistakes,
-                         testing::Values(Mistake{"\nlisten = 5\n", "vaccel.toml:2:"},
-                                         Mistake{"listen = [\"agent.sock\"]", "no scheme"},
-                                         Mistake{"listen = [\"local:\"]", "cannot listen"},
-                                         Mistake{"x = 1", "'x'"},
-                                         Mistake{"[limits]\nmax_sesions = 1", "vaccel.toml:2:"},
-                                         Mistake{"[limits]\nmax_sessions = 0", "vaccel.toml:2:"},
-                                         Mistake{"[worker]\nthreads = \"many\"", "vaccel.toml:2:"},
-                                         Mistake{"log = \"loud\"", "vaccel.toml:1:"},
-                                         Mistake{"socket_mode = \"rw\"", "octal"},
-                                         Mistake{"listen = [", "vaccel.toml:1:"}));
+INSTANTIATE_TEST_SUITE_P(
+    Config, ConfigMistakes,
+    testing::Values(Mistake{"\nlisten = 5\n", "vaccel.toml:2:"},
+                    Mistake{"listen = [\"agent.sock\"]", "no scheme"},
+                    Mistake{"listen = [\"local:\"]", "cannot listen"}, Mistake{"x = 1", "'x'"},
+                    Mistake{"[limits]\nmax_sesions = 1", "vaccel.toml:2:"},
+                    Mistake{"[limits]\nmax_sessions = 0", "vaccel.toml:2:"},
+                    Mistake{"[worker]\nthreads = \"many\"", "vaccel.toml:2:"},
+                    Mistake{"[window]\nsession_bytes = \"much\"", "vaccel.toml:2:"},
+                    Mistake{"[window]\nsesion_bytes = 1", "vaccel.toml:2:"},
+                    Mistake{"[window]\nmax_leases = 0", "vaccel.toml:2:"},
+                    Mistake{"[[vm]]\ncid = 7", "key 'name' is missing in [vm]"},
+                    Mistake{"[[vm]]\nname = \"a b\"\ncid = 7", "vaccel.toml:2:"},
+                    Mistake{"[[vm]]\nname = \"a\"", "either 'listen'"},
+                    Mistake{"[[vm]]\nname = \"a\"\ncid = 7\nlisten = \"hvsock:/v:1\"", "has both"},
+                    Mistake{"[[vm]]\nname = \"a\"\ncid = 2", "vaccel.toml:3:"},
+                    Mistake{"[[vm]]\nname = \"a\"\nlisten = \"vsock:any:1\"", "vaccel.toml:3:"},
+                    Mistake{"[[vm]]\nname = \"a\"\nlisten = \"hvsock:/v\"", "vaccel.toml:3:"},
+                    Mistake{"[[vm]]\nname = \"a\"\ncid = 7\ntenant = \"/\"", "vaccel.toml:4:"},
+                    Mistake{"[[vm]]\nname = \"a\"\ncid = 7\nmemory = \"3M\"", "vaccel.toml:4:"},
+                    Mistake{"[[vm]]\nname = \"a\"\ncid = 7\nprefault = true", "vaccel.toml:4:"},
+                    Mistake{"[[vm]]\nname = \"a\"\ncid = 7\nwindow = \"w\"\nmemory = \"4M\"",
+                            "vaccel.toml:5:"},
+                    Mistake{"[[vm]]\nname = \"a\"\ncid = 7\nwindw = \"w\"", "vaccel.toml:4:"},
+                    Mistake{"log = \"loud\"", "vaccel.toml:1:"}, Mistake{"socket_mode = \"rw\"", "octal"},
+                    Mistake{"listen = [", "vaccel.toml:1:"}));
 
 }  // namespace
 }  // namespace vaccel::agent

@@ -13,7 +13,9 @@
 #include <cstdlib>
 
 #include "agent/agent.h"
+#include "agent/control.h"
 #include "agent/notify.h"
+#include "channel/window_mapping.h"
 
 namespace {
 
@@ -26,6 +28,7 @@ struct Flags {
   std::vector<std::string> listen;
   std::string catalogue;
   std::string log;
+  std::optional<std::string> control;
   bool check = false;
 };
 
@@ -40,6 +43,15 @@ std::filesystem::path find_worker() {
   const auto folder = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
   const auto installed = folder.parent_path() / "libexec" / "vaccel" / "vaccel-worker";
   return std::filesystem::exists(folder / "vaccel-worker", error) ? folder / "vaccel-worker" : installed;
+}
+
+// Agents that listen elsewhere, several on a host perhaps, have a control socket where it is asked for.
+std::string default_control(const agent::Config& config) {
+  for (const channel::Endpoint& endpoint : config.listen) {
+    if (endpoint.scheme == channel::Endpoint::Scheme::kUnix && endpoint.path == channel::kDefaultUnixSocket)
+      return channel::kDefaultControlSocket;
+  }
+  return {};
 }
 
 Result<agent::Config> make_config(Flags& flags) {
@@ -63,6 +75,9 @@ Result<agent::Config> make_config(Flags& flags) {
   }
   if (!flags.catalogue.empty()) config.catalogue = std::filesystem::absolute(flags.catalogue);
   if (!flags.log.empty()) config.log_level = flags.log;
+  if (flags.control)
+    config.control = flags.control->empty() ? "" : std::filesystem::absolute(*flags.control).string();
+  if (!config.control) config.control = default_control(config);
   if (config.worker.program.empty()) config.worker.program = find_worker();
   if (!std::filesystem::exists(config.worker.program, error)) {
     return fail(VACCEL_NOT_FOUND, "no worker program at %s; name it in the configuration, [worker] program",
@@ -101,11 +116,12 @@ int run(Flags& flags) {
     catalogue = std::move(*read);
   }
   if (flags.check) {
-    std::printf("configuration is fine: %zu listeners, %zu models\n", config->listen.size(),
-                catalogue.entries().size());
+    std::printf("configuration is fine: %zu listeners, %zu VMs, %zu models\n", config->listen.size(),
+                config->vms.size(), catalogue.entries().size());
     return EXIT_SUCCESS;
   }
   raise_descriptor_limit();
+  channel::install_window_guard();
   auto signals = take_signals();
   if (!signals) return complain(signals.error());
   auto reactor = agent::Reactor::create();
@@ -123,6 +139,7 @@ int run(Flags& flags) {
   if (catalogue.entries().empty())
     log.warning("there is no model: no catalogue is configured, or it is empty");
 
+  const std::string control_path = *config->control;
   agent::Agent server(**reactor, log, std::move(*config), std::move(catalogue), std::move(worker_arguments));
   Status failed;
   Status status = server.start([&](Status ready) {
@@ -134,6 +151,9 @@ int run(Flags& flags) {
       (*reactor)->stop();
     }
   });
+  if (!status.ok()) return complain(status);
+  agent::Control control(**reactor, log, server);
+  if (!control_path.empty()) status = control.listen(control_path);
   if (!status.ok()) return complain(status);
   status = (*reactor)->add(signals->get(), EPOLLIN, [&](uint32_t) {
     signalfd_siginfo signal{};
@@ -168,6 +188,10 @@ int main(int argc, char** argv) {
       ->check(CLI::ExistingDirectory);
   app.add_option("--log", flags.log, "debug, info, warning or error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  app.add_option(
+      "--control", flags.control,
+      "Where vaccelctl connects, a unix socket, instead of the configuration's; \"\": nowhere. Default: "
+      "/run/vaccel/control.sock, if the agent listens on its default endpoint");
   app.add_flag("--check", flags.check, "Check configuration and catalogue, and exit");
   app.set_version_flag("--version", "vacceld " VACCEL_VERSION_TEXT);
   try {

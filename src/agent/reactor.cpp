@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/reactor.h"
 
+#include <poll.h>
+#include <sched.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
@@ -94,11 +96,94 @@ int Reactor::wait_ms() const {
   return left <= 0 ? 0 : static_cast<int>(std::min<int64_t>((left + 999'999) / 1'000'000, 60'000));
 }
 
+// ---- What is looked at
+
+void Reactor::look_at(Polled& polled) {
+  if (std::ranges::find(polled_, &polled) == polled_.end()) polled_.push_back(&polled);
+}
+
+void Reactor::look_away(Polled& polled) {
+  std::ranges::replace(polled_, &polled, nullptr);
+}
+
+// Takes in what news there is, from each once. @return whether there was any.
+bool Reactor::serve_polled() {
+  bool served = false;
+  const size_t count = polled_.size();  // more may come, and have their turn next time
+  for (size_t index = 0; index < count; ++index) {
+    if (polled_[index] == nullptr || !polled_[index]->ready()) continue;
+    polled_[index]->serve();
+    run_deferred();
+    served = true;
+  }
+  std::erase(polled_, nullptr);
+  return served;
+}
+
+bool Reactor::has_events() const {
+  pollfd events{epoll_.get(), POLLIN, 0};
+  return ::poll(&events, 1, 0) > 0;
+}
+
+// Looks again and again, until there is news, a descriptor has an event, or it is time to sleep.
+Reactor::Spun Reactor::spin() {
+  constexpr int kLooksBeforeClock = 64;
+  constexpr int kLooksBetweenClocks = 16;
+  constexpr int64_t kAloneNs =
+      5'000;  // after so long, descriptors are asked too, and who waits for this CPU gets it
+  const int64_t limit = spin_.next();
+  if (limit == 0) return Spun::kNothing;
+  const auto look = [this] {
+    return std::ranges::any_of(polled_, [](const Polled* polled) { return polled->ready(); });
+  };
+  // The quickest news is here before it is worth asking the clock.
+  for (int count = 0; count < kLooksBeforeClock; ++count) {
+    if (look()) return Spun::kNews;
+    channel::spin_pause();
+  }
+  const Stopwatch waited;
+  for (;;) {
+    for (int count = 0; count < kLooksBetweenClocks; ++count) {
+      if (look()) {
+        spin_.found_after(static_cast<int64_t>(waited.elapsed_ns()));
+        return Spun::kNews;
+      }
+      channel::spin_pause();
+    }
+    const auto elapsed = static_cast<int64_t>(waited.elapsed_ns());
+    if (elapsed >= limit) break;
+    if (elapsed < kAloneNs) continue;
+    if (has_events()) return Spun::kEvents;
+    ::sched_yield();
+  }
+  spin_.in_vain();
+  return Spun::kNothing;
+}
+
+// @return whether all may be slept on; those that may are forgotten.
+bool Reactor::arm_polled() {
+  std::erase_if(polled_, [](Polled* polled) { return polled->arm(); });
+  return polled_.empty();
+}
+
 void Reactor::run() {
+  constexpr int kRoundsBetweenEvents = 32;
   std::array<epoll_event, 64> events;
   run_deferred();
   while (!stopped_) {
-    const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), wait_ms());
+    bool quiet = polled_.empty();
+    for (int round = 0; round < kRoundsBetweenEvents && !quiet && !stopped_; ++round) {
+      if (serve_polled()) continue;
+      const Spun spun = deferred_.empty() ? spin() : Spun::kEvents;
+      if (spun == Spun::kEvents) break;
+      quiet = spun == Spun::kNothing;
+    }
+    const bool was_looking = !polled_.empty();
+    const bool sleeps = quiet && deferred_.empty() && arm_polled();
+    const int64_t asleep_ns = was_looking && sleeps ? now_ns() : 0;
+    const int count =
+        ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), sleeps ? wait_ms() : 0);
+    if (asleep_ns != 0 && count > 0) spin_.slept(now_ns() - asleep_ns);
     for (int index = 0; index < count; ++index) {
       const epoll_event& event = events[static_cast<size_t>(index)];
       const auto watch = watches_.find(static_cast<int>(event.data.u64 & 0xffffffff));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The agent's event loop: descriptors (epoll), timers, and work to be done after the current event. One
-// thread runs it, and everything that it calls back runs there. It knows nothing of sessions or workers.
+// The agent's event loop: descriptors (epoll), timers, memory that is looked at (rings), and work to be done after the
+// current event. One thread runs it, and everything that it calls back runs there. It knows nothing of sessions or
+// workers.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +12,25 @@
 #include <unordered_map>
 #include <vector>
 
+#include "channel/spin.h"
 #include "core/status.h"
 #include "core/unique_fd.h"
 
 namespace vaccel::agent {
+
+/// Something whose news no descriptor tells of while it is being looked at: a ring in shared memory.
+class Polled {
+ public:
+  /// Whether there is news. Cheap: asked again and again.
+  [[nodiscard]] virtual bool ready() const = 0;
+  /// Takes the news in.
+  virtual void serve() = 0;
+  /// Nobody looks any more: from now on a descriptor has to tell. @return false: there is news already.
+  [[nodiscard]] virtual bool arm() = 0;
+
+ protected:
+  ~Polled() = default;
+};
 
 class Reactor {
  public:
@@ -44,6 +60,14 @@ class Reactor {
   /// after the next event, if there is one.
   void defer(Task task) { deferred_.push_back(std::move(task)); }
 
+  /// Looks at `polled` from now on, as long as any such thing has news often enough to be worth spinning for; then all
+  /// are armed, and forgotten.
+  void look_at(Polled& polled);
+  /// Forgets it now: it is about to go.
+  void look_away(Polled& polled);
+  /// The longest that the loop spins before it sleeps; 0: not at all.
+  void set_spin(int64_t max_ns) { spin_ = channel::SpinLimit(max_ns); }
+
   /// Forgets what was deferred and has not run: what it refers to is about to go.
   void drop_deferred();
 
@@ -56,6 +80,11 @@ class Reactor {
   void run_deferred();
   void run_timers();
   [[nodiscard]] int wait_ms() const;
+  bool serve_polled();
+  enum class Spun { kNews, kEvents, kNothing };
+  Spun spin();
+  [[nodiscard]] bool has_events() const;
+  bool arm_polled();
 
   struct Watch {
     uint32_t generation;  // tells a descriptor's events from those of an earlier one with its number
@@ -69,6 +98,8 @@ class Reactor {
   std::unordered_map<int, Watch> watches_;
   std::map<std::pair<int64_t, uint64_t>, Task> timers_;
   std::vector<Task> deferred_;
+  std::vector<Polled*> polled_;  // nullptr: one that went while another was served
+  channel::SpinLimit spin_{0};
 };
 
 }  // namespace vaccel::agent

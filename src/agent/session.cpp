@@ -19,8 +19,9 @@ constexpr int64_t kGreetingTimeoutMs = 10'000;
 constexpr uint64_t kMaxUnsentBytes = uint64_t{1} << 20;
 /// Events served at one go before other sessions have their turn.
 constexpr int kEventsAtOnce = 32;
-/// The agent's own operator: an echo, so small that it can tell nothing but the way there and back.
+/// The agent's own operators; see handle_own_operator().
 constexpr const char* kEcho = "vaccel.echo";
+constexpr const char* kDiscard = "vaccel.discard";
 constexpr uint64_t kMaxEchoBytes = 64 * 1024;
 
 uint32_t random_handle() {
@@ -30,17 +31,15 @@ uint32_t random_handle() {
   return (number & 0x3fffffff) + 1;
 }
 
-wire::ModelInfo catalogue_info(const std::string& name, const runtime::CatalogueEntry& entry,
-                               WorkerSlot::ModelState state) {
-  return {.name = name,
-          .task = runtime::task_name(entry.model.task),
-          .description = entry.model.description,
-          .version = entry.model.version,
-          .license = entry.model.license,
-          .backend = std::move(state.backend),
-          .problem = entry.problem.empty() ? std::move(state.problem) : entry.problem,
-          .inputs = {},
-          .outputs = {}};
+// Of a call's inputs in the window: what its worker copies into memory of its own (see worker/call_memory.h). Many
+// inputs may lie in one place.
+uint64_t bytes_to_copy(const wire::Call& call) {
+  uint64_t bytes = 0;
+  for (const wire::Tensor& tensor : call.inputs) {
+    if (wire::is_imported_window(tensor.segment) && !is_usable_in_place(tensor.dtype, tensor.offset))
+      bytes += std::min(tensor.bytes, UINT64_MAX - bytes);
+  }
+  return bytes;
 }
 
 }  // namespace
@@ -53,7 +52,10 @@ struct Session::InFlight {
   wire::Call call;
   std::string model;
   std::optional<uint64_t> memory;  // in the worker's calls segment
-  uint64_t bytes = 0;
+  uint64_t bytes = 0;              // of payload
+  uint64_t copied_bytes = 0;       // what the worker copies out of the window
+  HeldLeases held;                 // what the call refers to in the window
+  uint64_t window_bytes = 0;
   int64_t arrived_ns = now_ns();
   int64_t deadline_ns = 0;
   uint64_t ticket = 0;
@@ -71,17 +73,20 @@ struct Session::InFlight {
 
 // ---- Life
 
-Session::Session(SessionHost& host, uint64_t id, UniqueFd socket, std::string peer)
+Session::Session(SessionHost& host, uint64_t id, UniqueFd socket, Origin origin)
     : host_(host),
       id_(id),
-      peer_(std::move(peer)),
-      channel_(std::move(socket)),
+      origin_(std::move(origin)),
+      channel_(channel::StreamChannel(std::move(socket))),
       next_handle_(random_handle()),
       self_(std::make_shared<Session*>(this)) {}
 
 Session::~Session() {
   *self_ = nullptr;
+  host_.reactor().look_away(*this);
   host_.reactor().remove(channel_.fd());
+  if (channel_.wake_fd() >= 0) host_.reactor().remove(channel_.wake_fd());
+  count_window(-1);
   host_.reactor().cancel(frame_timer_);
   host_.reactor().cancel(send_timer_);
   // Nobody waits for these any more.
@@ -110,8 +115,8 @@ void Session::drain() {
 void Session::end(const char* why) {
   if (state_ == State::kEnded) return;
   state_ = State::kEnded;
-  host_.log().debug("session %llu (%s%s%s) ends: %s", static_cast<unsigned long long>(id_), peer_.c_str(),
-                    client_.empty() ? "" : ", ", client_.c_str(), why);
+  host_.log().debug("session %llu (%s%s%s) ends: %s", static_cast<unsigned long long>(id_),
+                    origin_.peer.c_str(), client_.empty() ? "" : ", ", client_.c_str(), why);
   host_.session_ended(id_);
 }
 
@@ -124,8 +129,28 @@ void Session::close_after_sending() {
 
 // ---- Events
 
+bool Session::reads() const {
+  return (state_ == State::kGreeting || state_ == State::kOpen) && channel_.unsent_bytes() < kMaxUnsentBytes;
+}
+
+// The client has put something into the ring, and says so because nobody was looking.
+void Session::on_wake(uint32_t events) {
+  if (state_ == State::kEnded) return;
+  // A client that does not use the rings has closed its end, and the reactor would say so again and again. Of one that
+  // has gone the stream tells.
+  if ((events & (EPOLLHUP | EPOLLERR)) != 0) return host_.reactor().remove(channel_.wake_fd());
+  channel_.woken();
+  host_.reactor().look_at(*this);  // until it is quiet: then it is armed again
+  receive();
+}
+
 void Session::on_ready(uint32_t events) {
   if (state_ == State::kEnded) return;
+  if (channel_.wake_fd() < 0 &&
+      (channel_.in_use() || channel_.ready())) {  // perhaps it is the stream that wakes
+    channel_.woken();
+    host_.reactor().look_at(*this);
+  }
   if ((events & EPOLLOUT) != 0) {
     if (const Status status = channel_.flush(); !status.ok()) return end(status.message().c_str());
     if (!channel_.sending() && state_ == State::kClosing) return end("closed");
@@ -140,7 +165,7 @@ void Session::on_ready(uint32_t events) {
 void Session::update_interest() {
   if (state_ == State::kEnded) return;
   const bool sending = channel_.sending();
-  const bool reading = state_ != State::kClosing && channel_.unsent_bytes() < kMaxUnsentBytes;
+  const bool reading = reads();
   const uint32_t wanted = (reading ? EPOLLIN : 0u) | (sending ? EPOLLOUT : 0u);
   if (!sending) host_.reactor().cancel(send_timer_);
   if (sending && !send_timer_.set()) {
@@ -178,15 +203,21 @@ void Session::watch_frame_time() {
                                           [this] { end("a frame did not arrive whole in time"); });
 }
 
-void Session::receive() {
+void Session::receive(bool ring_only) {
+  take_in(ring_only);
+  // From its first record on, and after whatever woke the agent, the ring is looked at until it is quiet: only then does
+  // the client wake the agent again.
+  if (channel_.in_use()) host_.reactor().look_at(*this);
+}
+
+void Session::take_in(bool ring_only) {
   for (int turn = 0; turn < kEventsAtOnce; ++turn) {
-    if (state_ == State::kEnded || state_ == State::kClosing || channel_.unsent_bytes() >= kMaxUnsentBytes)
-      return;
-    const auto event = channel_.receive(false);
+    if (!reads()) return;
+    const auto event = ring_only ? channel_.receive_from_ring() : channel_.receive(false);
     if (!event) {
       if (event.error().code() == VACCEL_PROTOCOL_ERROR) {
-        host_.log().warning("session %llu (%s): %s", static_cast<unsigned long long>(id_), peer_.c_str(),
-                            event.error().message().c_str());
+        host_.log().warning("session %llu (%s): %s", static_cast<unsigned long long>(id_),
+                            origin_.peer.c_str(), event.error().message().c_str());
         send_failure(0, event.error());
         return close_after_sending();
       }
@@ -194,6 +225,9 @@ void Session::receive() {
     }
     switch (*event) {
       case channel::Event::kBlocked:
+        // What came may have been the first that the client put into the ring, and its wake-up with it: whoever took
+        // that has to look, and to arm the ring again.
+        if (channel_.in_use()) host_.reactor().look_at(*this);
         return watch_frame_time();
       case channel::Event::kPartial:
         continue;
@@ -214,8 +248,8 @@ void Session::receive() {
       // What the frame says cannot be done: its sender is told. A broken frame also ends the session.
       send_failure(request_id, status);
       if (status.code() == VACCEL_PROTOCOL_ERROR) {
-        host_.log().warning("session %llu (%s): %s", static_cast<unsigned long long>(id_), peer_.c_str(),
-                            status.message().c_str());
+        host_.log().warning("session %llu (%s): %s", static_cast<unsigned long long>(id_),
+                            origin_.peer.c_str(), status.message().c_str());
         return close_after_sending();
       }
       if (channel_.header().payload_bytes > 0) channel_.discard_payload();
@@ -228,7 +262,7 @@ void Session::receive() {
 Status Session::handle_frame() {
   const wire::Kind kind = channel_.header().kind;
   // 0 is what a failure carries that belongs to no request.
-  if (channel_.header().request_id == 0 && kind != wire::Kind::kCancel) {
+  if (channel_.header().request_id == 0 && kind != wire::Kind::kCancel && kind != wire::Kind::kRelease) {
     return failure(VACCEL_PROTOCOL_ERROR, "a %s frame has request id 0", wire::kind_name(kind));
   }
   if (state_ == State::kGreeting) return handle_greeting();
@@ -243,6 +277,12 @@ Status Session::handle_frame() {
       return handle_close_model();
     case wire::Kind::kDescribe:
       return handle_describe();
+    case wire::Kind::kOpenWindow:
+      return handle_open_window();
+    case wire::Kind::kLease:
+      return handle_lease();
+    case wire::Kind::kRelease:
+      return handle_release();
     default:
       return failure(VACCEL_PROTOCOL_ERROR, "a client may not send a %s frame%s", wire::kind_name(kind),
                      kind == wire::Kind::kHello ? " twice" : "");
@@ -263,13 +303,13 @@ Status Session::handle_greeting() {
     return {};
   }
   client_ = printable(hello->client);
-  channel_.set_version(*version);
+  channel_.stream().set_version(*version);
   state_ = State::kOpen;
   host_.reactor().cancel(frame_timer_);
   send(channel_.header().request_id,
        wire::Welcome{*version, "vacceld " VACCEL_VERSION_TEXT, host_.limits().max_payload_bytes,
                      host_.limits().max_calls_in_flight});
-  host_.log().debug("session %llu: %s%s%s", static_cast<unsigned long long>(id_), peer_.c_str(),
+  host_.log().debug("session %llu: %s%s%s", static_cast<unsigned long long>(id_), origin_.peer.c_str(),
                     client_.empty() ? "" : ", ", client_.c_str());
   return {};
 }
@@ -296,6 +336,13 @@ Status Session::admit(const wire::Call& call, uint64_t request_id, uint64_t payl
     return failure(VACCEL_RESOURCE_EXHAUSTED, "%zu calls of this session are in flight; the limit is %u",
                    count, limits.max_calls_in_flight);
   }
+  if (call.operator_name.empty()) return failure(VACCEL_INVALID_ARGUMENT, "the call names no operator");
+  return admit_bytes(payload_bytes);
+}
+
+// Of memory that the call takes in agent and worker.
+Status Session::admit_bytes(uint64_t payload_bytes) const {
+  const Limits& limits = host_.limits();
   if (payload_bytes > limits.max_payload_bytes) {
     return failure(VACCEL_RESOURCE_EXHAUSTED, "a payload of %llu bytes is over this agent's limit of %llu",
                    static_cast<unsigned long long>(payload_bytes),
@@ -310,36 +357,29 @@ Status Session::admit(const wire::Call& call, uint64_t request_id, uint64_t payl
         static_cast<unsigned long long>(held), static_cast<unsigned long long>(payload_bytes),
         static_cast<unsigned long long>(limits.max_session_bytes_in_flight));
   }
-  if (call.operator_name.empty()) return failure(VACCEL_INVALID_ARGUMENT, "the call names no operator");
   return {};
 }
 
 Status Session::handle_call() {
   const wire::Header header = channel_.header();
-  auto call =
-      wire::decode_call(channel_.body(), {.payload_bytes = header.payload_bytes, .other_segments = false});
+  auto call = wire::decode_call(channel_.body(),
+                                {.payload_bytes = header.payload_bytes, .window = window_ != nullptr});
   if (!call) return call.error();
   if (Status status = admit(*call, header.request_id, header.payload_bytes); !status.ok()) return status;
-  if (call->operator_name == kEcho) {
-    if (header.payload_bytes > kMaxEchoBytes) {
-      return failure(VACCEL_RESOURCE_EXHAUSTED, "%s takes at most %llu bytes", kEcho,
-                     static_cast<unsigned long long>(kMaxEchoBytes));
-    }
-    echo_id_ = header.request_id;
-    echo_.call = std::move(*call);
-    echo_.payload.resize(header.payload_bytes);
-    if (header.payload_bytes == 0) {
-      payload_arrived();
-    } else {
-      const channel::Destination destination{echo_.payload.data(), echo_.payload.size()};
-      channel_.accept_payload({&destination, 1});
-    }
-    return {};
-  }
+  if (const bool echoes = call->operator_name == kEcho; echoes || call->operator_name == kDiscard)
+    return handle_own_operator(std::move(*call), echoes);
   auto model = model_of(*call);
   if (!model) return model.error();
   auto in_flight = std::make_shared<InFlight>(host_.worker_for(*model), header.request_id, std::move(*call));
   in_flight->model = std::move(*model);
+  if (window_) {
+    const auto bytes = window_->resolve(in_flight->call, in_flight->held);
+    if (!bytes) return bytes.error();
+    in_flight->window_bytes = *bytes;
+    in_flight->copied_bytes = bytes_to_copy(in_flight->call);
+    const uint64_t taken = header.payload_bytes + std::min(in_flight->copied_bytes, wire::kMaxPayloadBytes);
+    if (Status status = admit_bytes(taken); !status.ok()) return status;
+  }
   if (const uint64_t timeout_us = in_flight->call.timeout_us; timeout_us != 0) {
     constexpr uint64_t kForever = uint64_t{1} << 50;
     in_flight->deadline_ns =
@@ -354,7 +394,7 @@ Status Session::handle_call() {
     }
     in_flight->bytes = header.payload_bytes;
   }
-  bytes_in_flight_ += in_flight->bytes;
+  bytes_in_flight_ += in_flight->bytes + in_flight->copied_bytes;
   calls_.emplace(header.request_id, in_flight);
   receiving_ = in_flight;
   if (header.payload_bytes == 0) {
@@ -369,27 +409,87 @@ Status Session::handle_call() {
 
 void Session::payload_arrived() {
   if (auto call = std::exchange(receiving_, nullptr)) return submit(call);
-  if (echo_id_ != 0) echo(std::exchange(echo_.call, {}));
+  if (own_.request_id != 0) answer_own_operator();
   // Neither: it was discarded, and its sender told.
 }
 
-void Session::echo(wire::Call call) {
-  wire::CallResult result{std::move(call.inputs), {}};
-  const std::span<const std::byte> payload(echo_.payload);
+// The echo gives its inputs back, where they lie; the other takes any and gives back nothing. Both go as far as the
+// agent, so they tell what the way there and back costs.
+Status Session::handle_own_operator(wire::Call call, bool echoes) {
+  const wire::Header header = channel_.header();
+  if (echoes && header.payload_bytes > kMaxEchoBytes) {
+    return failure(VACCEL_RESOURCE_EXHAUSTED, "%s takes at most %llu bytes", kEcho,
+                   static_cast<unsigned long long>(kMaxEchoBytes));
+  }
+  uint64_t window_bytes = 0;
+  own_.held.clear();
+  if (window_) {
+    const auto bytes = window_->resolve(call, own_.held);
+    if (!bytes) return bytes.error();
+    window_bytes = *bytes;
+  }
+  count_call(header.payload_bytes, window_bytes);
+  own_.request_id = header.request_id;
+  own_.result = {};
+  own_.result.copied_bytes = header.payload_bytes;
+  if (echoes) own_.result.outputs = std::move(call.inputs);
+  if (header.payload_bytes == 0) {
+    answer_own_operator();
+  } else if (echoes) {
+    own_.payload.resize(header.payload_bytes);
+    const channel::Destination destination{own_.payload.data(), own_.payload.size()};
+    channel_.accept_payload({&destination, 1});
+  } else {
+    // To where a worker would read it.
+    WorkerSlot& worker = host_.worker_for({});
+    auto in_flight = std::make_shared<InFlight>(worker, header.request_id, wire::Call{});
+    in_flight->memory = worker.allocate(header.payload_bytes);
+    if (!in_flight->memory) {
+      own_.request_id = 0;
+      return failure(VACCEL_RESOURCE_EXHAUSTED,
+                     "the agent has no memory for %llu bytes of payload at present",
+                     static_cast<unsigned long long>(header.payload_bytes));
+    }
+    own_.discarded = std::move(in_flight);
+    const auto memory = worker.memory(*own_.discarded->memory, header.payload_bytes);
+    const channel::Destination destination{memory.data(), memory.size()};
+    channel_.accept_payload({&destination, 1});
+  }
+  return {};
+}
+
+void Session::answer_own_operator() {
+  own_.discarded.reset();
+  if (window_) (void)window_->translate(own_.result, own_.held);  // places that were checked a moment ago
+  const std::span<const std::byte> payload(own_.payload);
   struct Kept final : channel::Retained {
     std::vector<std::byte> bytes;
   };
-  auto kept = std::make_unique<Kept>();
-  kept->bytes = std::move(echo_.payload);
-  echo_.payload = {};
-  send(std::exchange(echo_id_, 0), result,
+  std::unique_ptr<Kept> kept;
+  if (!payload.empty()) {
+    kept = std::make_unique<Kept>();
+    kept->bytes = std::exchange(own_.payload, {});
+    own_.result.copied_bytes += payload.size();
+  }
+  send(std::exchange(own_.request_id, 0), own_.result,
        payload.empty() ? std::span<const std::span<const std::byte>>{} : std::span(&payload, 1),
        std::move(kept));
+  own_.held.clear();
+}
+
+// @param payload_bytes  Copied through the stream or the ring. @param window_bytes  Left where they are.
+void Session::count_call(uint64_t payload_bytes, uint64_t window_bytes) {
+  Traffic& traffic = host_.traffic();
+  ++traffic.calls;
+  traffic.copied_bytes += payload_bytes;
+  traffic.window_bytes += window_bytes;
 }
 
 void Session::submit(const std::shared_ptr<InFlight>& call) {
   call->arrived_ns = now_ns();
+  count_call(call->bytes, call->window_bytes);
   for (wire::Tensor& tensor : call->call.inputs) {
+    if (tensor.segment != wire::Segment::kPayload) continue;
     tensor.segment = wire::Segment::kCalls;
     tensor.offset += call->memory.value_or(0);
   }
@@ -402,6 +502,7 @@ void Session::submit(const std::shared_ptr<InFlight>& call) {
   }
   WorkerRequest request{
       .message = std::move(call->call), .model = call->model, .deadline_ns = call->deadline_ns, .done = {}};
+  if (!call->held.empty()) request.window = window_->shared();
   request.done = [call, self = self_](WorkerReply reply) {
     if (*self != nullptr) (*self)->call_done(call, std::move(reply));
   };
@@ -413,6 +514,7 @@ void Session::submit(const std::shared_ptr<InFlight>& call) {
 void Session::give_up(InFlight& call, Status status) {
   if (call.answered) return;
   call.answered = true;
+  ++host_.traffic().failed_calls;
   calls_.erase(call.request_id);
   ++given_up_;
   send_failure(call.request_id, status);
@@ -422,7 +524,7 @@ void Session::give_up(InFlight& call, Status status) {
 
 void Session::call_done(const std::shared_ptr<InFlight>& call, WorkerReply reply) {
   host_.reactor().cancel(call->deadline_timer);
-  bytes_in_flight_ -= call->bytes;
+  bytes_in_flight_ -= call->bytes + call->copied_bytes;
   if (call->answered) {
     --given_up_;
   } else {
@@ -434,11 +536,22 @@ void Session::call_done(const std::shared_ptr<InFlight>& call, WorkerReply reply
 
 void Session::answer(InFlight& call, WorkerReply reply) {
   call.answered = true;
-  if (!reply.status.ok()) return send_failure(call.request_id, reply.status);
+  if (reply.status.ok() && window_) {
+    if (const auto bytes = window_->translate(reply.result, call.held)) {
+      host_.traffic().window_bytes += *bytes;
+    } else {
+      reply.status = bytes.error();
+    }
+  }
+  if (!reply.status.ok()) {
+    ++host_.traffic().failed_calls;
+    return send_failure(call.request_id, reply.status);
+  }
   static constexpr std::array<std::byte, wire::kTensorAlignment> kPadding{};
   std::vector<std::span<const std::byte>> pieces;
   uint64_t end = 0;
   for (wire::Tensor& tensor : reply.result.outputs) {
+    if (tensor.segment == wire::Segment::kWindow) continue;
     const auto bytes = reply.memory->bytes(tensor);
     const uint64_t begin = wire::align_up(end, wire::kTensorAlignment);
     if (begin > end) pieces.push_back(std::span(kPadding).first(begin - end));
@@ -458,6 +571,8 @@ void Session::answer(InFlight& call, WorkerReply reply) {
                 static_cast<unsigned long long>(limits.max_payload_bytes),
                 static_cast<unsigned long long>(limits.max_session_bytes_in_flight)));
   }
+  host_.traffic().copied_bytes += end;
+  reply.result.copied_bytes += call.bytes + end;
   reply.result.timings.queue_ns = reply.queue_ns;
   reply.result.timings.agent_ns = static_cast<uint64_t>(now_ns() - call.arrived_ns);
   send(call.request_id, reply.result, pieces, std::move(reply.memory));
@@ -472,155 +587,27 @@ Status Session::handle_cancel() {
   return {};
 }
 
-// ---- Models and descriptions
-
-Status Session::handle_open_model() {
-  auto open = wire::decode_open_model(channel_.body());
-  if (!open) return open.error();
-  if (draining_) return failure(VACCEL_UNAVAILABLE, "the agent is shutting down");
-  const auto* entry = host_.catalogue().find(open->name);
-  if (entry == nullptr) {
-    return failure(VACCEL_NOT_FOUND, "no model '%s' in the catalogue; 'vaccel models' lists what there is",
-                   printable(open->name).c_str());
-  }
-  if (!entry->problem.empty()) {
-    return failure(VACCEL_UNAVAILABLE, "model '%s' cannot be used: %s", open->name.c_str(),
-                   entry->problem.c_str());
-  }
-  const Limits& limits = host_.limits();
-  if (models_.size() + other_requests_ >= limits.max_models_open) {
-    return failure(VACCEL_RESOURCE_EXHAUSTED, "this session has %zu models open; the limit is %u",
-                   models_.size(), limits.max_models_open);
-  }
-  ++other_requests_;
-  WorkerSlot& worker = host_.worker_for(open->name);
-  WorkerRequest request{.message = *open, .model = open->name, .done = {}};
-  request.done = [self = self_, name = open->name,
-                  id = channel_.header().request_id](const WorkerReply& reply) {
-    Session* session = *self;
-    if (session == nullptr) return;
-    --session->other_requests_;
-    if (!reply.status.ok()) {
-      session->send_failure(id, reply.status);
-    } else {
-      const uint32_t handle = session->next_handle_++;
-      session->models_.emplace(handle, name);
-      session->send(id, wire::ModelOpened{handle});
-    }
-    if (session->draining_) session->drain();
-  };
-  worker.submit(std::move(request));
-  return {};
-}
-
-Status Session::handle_close_model() {
-  const auto close = wire::decode_close_model(channel_.body());
-  if (!close) return close.error();
-  if (models_.erase(close->model) == 0) {
-    return failure(VACCEL_NOT_FOUND, "model handle %u is none of this session's open models", close->model);
-  }
-  send(channel_.header().request_id, wire::Done{});
-  return {};
-}
-
-Status Session::handle_describe() {
-  const auto describe = wire::decode_describe(channel_.body());
-  if (!describe) return describe.error();
-  const uint64_t id = channel_.header().request_id;
-  switch (describe->subject) {
-    case wire::Subject::kServer:
-      describe_server(id);
-      return {};
-    case wire::Subject::kModels:
-      describe_models(id, describe->start);
-      return {};
-    case wire::Subject::kModel:
-      break;
-  }
-  if (host_.catalogue().find(describe->model) == nullptr) {
-    return failure(VACCEL_NOT_FOUND, "no model '%s' in the catalogue; 'vaccel models' lists what there is",
-                   printable(describe->model).c_str());
-  }
-  if (other_requests_ >= host_.limits().max_calls_in_flight) {
-    return failure(VACCEL_RESOURCE_EXHAUSTED, "%u requests of this session are in flight; that is the limit",
-                   other_requests_);
-  }
-  describe_model(id, describe->model);
-  return {};
-}
-
-void Session::describe_server(uint64_t request_id) {
-  wire::Description description;
-  description.server = "vacceld " VACCEL_VERSION_TEXT;
-  description.worker_count = static_cast<uint32_t>(host_.workers().size());
-  description.model_count = static_cast<uint32_t>(host_.catalogue().entries().size());
-  for (const auto& worker :
-       host_.workers()) {  // alike; one that has just been restarted has told nothing yet
-    if (description.backends.empty()) description.backends = worker->backends();
-  }
-  send(request_id, description);
-}
-
-void Session::describe_models(uint64_t request_id, uint32_t start) {
-  // As many as surely fit a body: texts are cut to 512 bytes by the encoder.
-  constexpr size_t kPage = 24;
-  wire::Description description;
-  const auto& entries = host_.catalogue().entries();
-  description.model_count = static_cast<uint32_t>(entries.size());
-  uint32_t index = 0;
-  for (const auto& [name, entry] : entries) {
-    if (index++ < start) continue;
-    if (description.models.size() == kPage) {
-      description.more = true;
-      break;
-    }
-    description.models.push_back(catalogue_info(name, entry, host_.worker_for(name).state_of(name)));
-  }
-  send(request_id, description);
-}
-
-void Session::describe_model(uint64_t request_id, const std::string& name) {
-  const auto* entry = host_.catalogue().find(name);
-  if (!entry->problem.empty()) {  // it cannot be loaded, but why can be told
-    wire::Description description;
-    description.models.push_back(catalogue_info(name, *entry, {}));
-    return send(request_id, description);
-  }
-  ++other_requests_;
-  WorkerRequest request{.message = wire::Describe{wire::Subject::kModel, name, 0}, .model = name, .done = {}};
-  request.done = [self = self_, request_id](const WorkerReply& reply) {
-    Session* session = *self;
-    if (session == nullptr) return;
-    --session->other_requests_;
-    if (!reply.status.ok()) {
-      session->send_failure(request_id, reply.status);
-    } else {
-      session->send(request_id, reply.description);
-    }
-    if (session->draining_) session->drain();
-  };
-  host_.worker_for(name).submit(std::move(request));
-}
-
 // ---- Sending
 
-template <typename Message>
-void Session::send(uint64_t request_id, const Message& message,
-                   std::span<const std::span<const std::byte>> payload,
-                   std::unique_ptr<channel::Retained> retained) {
+void Session::send_frame(wire::Kind kind, uint64_t request_id, std::span<const std::byte> body,
+                         std::span<const std::span<const std::byte>> payload,
+                         std::unique_ptr<channel::Retained> retained) {
   if (state_ == State::kEnded) return;
-  auto body = encoder_.encode(message);
   if (body.size() > wire::kMaxBodyBytes) {
     return send_failure(request_id,
                         failure(VACCEL_INTERNAL, "the answer, %zu bytes, does not fit a frame", body.size()));
   }
-  const Status status = channel_.send(Message::kKind, request_id, body, payload, std::move(retained));
+  const Status status = channel_.send(kind, request_id, body, payload, std::move(retained));
   if (!status.ok()) return end(status.message().c_str());
   if (channel_.sending()) update_interest();
 }
 
 void Session::send_failure(uint64_t request_id, const Status& status) {
-  send(request_id, wire::Failure::from(status));
+  if (status.code() != VACCEL_PROTOCOL_ERROR) return send(request_id, wire::Failure::from(status));
+  // The last words: the ring's memory goes with the session, the stream is read to its end.
+  const Status sent = channel_.stream().send(wire::Kind::kFailure, request_id,
+                                             encoder_.encode(wire::Failure::from(status)), {}, nullptr);
+  if (!sent.ok()) end(sent.message().c_str());
 }
 
 }  // namespace vaccel::agent

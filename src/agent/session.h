@@ -14,8 +14,11 @@
 #include "agent/config.h"
 #include "agent/log.h"
 #include "agent/reactor.h"
+#include "agent/session_window.h"
+#include "agent/traffic.h"
+#include "agent/vm.h"
 #include "agent/worker_slot.h"
-#include "channel/stream.h"
+#include "channel/ring_channel.h"
 #include "runtime/catalogue.h"
 #include "wire/messages.h"
 
@@ -28,18 +31,21 @@ class SessionHost {
   virtual Reactor& reactor() = 0;
   virtual Log& log() = 0;
   virtual const Limits& limits() const = 0;
+  virtual Traffic& traffic() = 0;
   virtual const runtime::Catalogue& catalogue() const = 0;
   /// The worker for a model; for "" the least busy one.
   virtual WorkerSlot& worker_for(const std::string& model) = 0;
   virtual const std::vector<std::unique_ptr<WorkerSlot>>& workers() const = 0;
+  /// A window has gone: no worker needs it any more.
+  virtual void window_ended(uint32_t number) = 0;
   /// The session is over: to be destroyed once the present event is done.
   virtual void session_ended(uint64_t id) = 0;
 };
 
-class Session {
+class Session final : public Polled {
  public:
-  /// @param peer  Who connected where, for the log.
-  Session(SessionHost& host, uint64_t id, UniqueFd socket, std::string peer);
+  /// @param origin  Who connected where.
+  Session(SessionHost& host, uint64_t id, UniqueFd socket, Origin origin);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -51,13 +57,23 @@ class Session {
   void drain();
 
   [[nodiscard]] uint64_t id() const { return id_; }
+  [[nodiscard]] const Origin& origin() const { return origin_; }
+
+  // ---- Polled: the session's ring
+  [[nodiscard]] bool ready() const override { return reads() && channel_.ready(); }
+  void serve() override { receive(/*ring_only=*/true); }
+  [[nodiscard]] bool arm() override { return !reads() || channel_.arm(); }
 
  private:
   struct InFlight;
   enum class State { kGreeting, kOpen, kClosing, kEnded };
 
+  [[nodiscard]] bool reads() const;
   void on_ready(uint32_t events);
-  void receive();
+  void on_wake(uint32_t events);
+  /// @param ring_only  Leave the stream to its descriptor.
+  void receive(bool ring_only = false);
+  void take_in(bool ring_only);
   void receive_later();
   Status handle_frame();
   Status handle_greeting();
@@ -66,14 +82,24 @@ class Session {
   Status handle_close_model();
   Status handle_describe();
   Status handle_cancel();
+  Status handle_open_window();
+  Status open_own_window(uint64_t request_id);
+  Status open_vm_window(uint64_t request_id);
+  Status begin_rings(wire::WindowOpened& opened, UniqueFd wake);
+  Status handle_lease();
+  Status handle_release();
   void describe_server(uint64_t request_id);
   void describe_models(uint64_t request_id, uint32_t start);
   void describe_model(uint64_t request_id, const std::string& name);
 
   Result<std::string> model_of(const wire::Call& call) const;
   Status admit(const wire::Call& call, uint64_t request_id, uint64_t payload_bytes) const;
-  void echo(wire::Call call);
+  Status admit_bytes(uint64_t payload_bytes) const;
+  Status handle_own_operator(wire::Call call, bool echoes);
+  void answer_own_operator();
   void payload_arrived();
+  void count_call(uint64_t payload_bytes, uint64_t window_bytes);
+  void count_window(int change);
   void submit(const std::shared_ptr<InFlight>& call);
   void call_done(const std::shared_ptr<InFlight>& call, WorkerReply reply);
   void answer(InFlight& call, WorkerReply reply);
@@ -82,7 +108,12 @@ class Session {
   template <typename Message>
   void send(uint64_t request_id, const Message& message,
             std::span<const std::span<const std::byte>> payload = {},
-            std::unique_ptr<channel::Retained> retained = nullptr);
+            std::unique_ptr<channel::Retained> retained = nullptr) {
+    send_frame(Message::kKind, request_id, encoder_.encode(message), payload, std::move(retained));
+  }
+  void send_frame(wire::Kind kind, uint64_t request_id, std::span<const std::byte> body,
+                  std::span<const std::span<const std::byte>> payload,
+                  std::unique_ptr<channel::Retained> retained);
   void send_failure(uint64_t request_id, const Status& status);
   void watch_frame_time();
   void update_interest();
@@ -91,9 +122,9 @@ class Session {
 
   SessionHost& host_;
   const uint64_t id_;
-  const std::string peer_;
+  const Origin origin_;
   std::string client_;
-  channel::StreamChannel channel_;
+  channel::RingChannel channel_;
   State state_ = State::kGreeting;
   bool draining_ = false;
   bool receives_later_ = false;
@@ -108,14 +139,18 @@ class Session {
   size_t given_up_ = 0;                  // answered, and still with a worker
   std::shared_ptr<InFlight> receiving_;  // whose payload is arriving
   struct {
-    wire::Call call;
+    uint64_t request_id = 0;  // 0: none
+    wire::CallResult result;
     std::vector<std::byte> payload;
-  } echo_;  // of the agent's own operator, while its payload is arriving
-  uint64_t echo_id_ = 0;
+    HeldLeases held;
+    std::shared_ptr<InFlight> discarded;  // has the memory of what arrives to be dropped
+  } own_;                        // the call of one of the agent's own operators whose payload is arriving
   uint32_t other_requests_ = 0;  // open-model and describe, at workers
   uint64_t bytes_in_flight_ = 0;
   uint32_t next_handle_;
   std::unordered_map<uint32_t, std::string> models_;  // handle -> name
+  std::unique_ptr<SessionWindow> window_;             // once it has been opened
+  std::shared_ptr<WindowLease> ring_lease_;
   std::shared_ptr<Session*> self_;  // nulled when this session goes: what a late reply finds
 };
 

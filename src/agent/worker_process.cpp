@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <utility>
 
 #include "worker/descriptors.h"
 
@@ -40,6 +41,25 @@ struct SpawnSetup {
   SpawnSetup& operator=(const SpawnSetup&) = delete;
 };
 
+// The rings to a worker, and the socket on which the two wake each other.
+struct WorkerRings {
+  std::shared_ptr<channel::Segment> memory;  // shared: kept by the channel that uses it
+  UniqueFd wake;                             // the agent's end
+  UniqueFd wake_of_worker;                   // and the worker's
+
+  static Result<WorkerRings> create() {
+    auto memory = channel::Segment::create("vaccel-rings", channel::kRingPairBytes);
+    if (!memory) return Unexpected{memory.error()};
+    auto wakes = channel::make_wake_sockets();
+    if (!wakes) return Unexpected{wakes.error()};
+    WorkerRings rings{std::make_shared<channel::Segment>(std::move(*memory)), std::move((*wakes)[0]),
+                      std::move((*wakes)[1])};
+    channel::initialise_rings(rings.pair());
+    return rings;
+  }
+  [[nodiscard]] std::byte* pair() const { return memory->at(0, channel::kRingPairBytes)->data(); }
+};
+
 // A copy of a descriptor above those that the worker gets, so that placing one never closes another.
 UniqueFd above_inherited(int fd) {
   return UniqueFd{::fcntl(fd, F_DUPFD_CLOEXEC, 64)};
@@ -53,22 +73,27 @@ Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(const std::filesyste
                                                             uint64_t result_bytes) {
   auto results = channel::Segment::create("vaccel-results", result_bytes);
   if (!results) return Unexpected{results.error()};
+  auto rings = WorkerRings::create();
+  if (!rings) return Unexpected{rings.error()};
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
     return fail(VACCEL_RESOURCE_EXHAUSTED, "socketpair: %s", errno_text(errno).c_str());
   }
   UniqueFd ours{ends[0]};
   const UniqueFd low_end{ends[1]};
-  const UniqueFd theirs = above_inherited(low_end.get());
-  const UniqueFd calls_fd = above_inherited(calls.fd());
-  const UniqueFd results_fd = above_inherited(results->fd());
-  if (!theirs.valid() || !calls_fd.valid() || !results_fd.valid()) {
-    return fail(VACCEL_RESOURCE_EXHAUSTED, "out of file descriptors: %s", errno_text(errno).c_str());
-  }
+  const std::pair<int, int> inherited[] = {{low_end.get(), worker::kChannelFd},
+                                           {calls.fd(), worker::kCallsFd},
+                                           {results->fd(), worker::kResultsFd},
+                                           {rings->memory->fd(), worker::kRingsFd},
+                                           {rings->wake_of_worker.get(), worker::kWakeFd}};
   SpawnSetup setup;
-  ::posix_spawn_file_actions_adddup2(&setup.actions, theirs.get(), worker::kChannelFd);
-  ::posix_spawn_file_actions_adddup2(&setup.actions, calls_fd.get(), worker::kCallsFd);
-  ::posix_spawn_file_actions_adddup2(&setup.actions, results_fd.get(), worker::kResultsFd);
+  std::vector<UniqueFd> copies;
+  for (const auto& [ours_fd, theirs_fd] : inherited) {
+    copies.push_back(above_inherited(ours_fd));
+    if (!copies.back().valid())
+      return fail(VACCEL_RESOURCE_EXHAUSTED, "out of file descriptors: %s", errno_text(errno).c_str());
+    ::posix_spawn_file_actions_adddup2(&setup.actions, copies.back().get(), theirs_fd);
+  }
 
   std::vector<char*> argv{const_cast<char*>(program.c_str())};
   for (const std::string& argument : arguments)
@@ -87,8 +112,12 @@ Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(const std::filesyste
     ::waitpid(pid, nullptr, 0);
     return fail(VACCEL_RESOURCE_EXHAUSTED, "pidfd_open: %s", errno_text(error).c_str());
   }
-  return std::unique_ptr<WorkerProcess>(new WorkerProcess(
-      pid, std::move(pid_fd), channel::StreamChannel{std::move(ours)}, std::move(*results)));
+  auto channel = std::make_unique<channel::RingChannel>(channel::StreamChannel{std::move(ours)});
+  // The agent never waits in receive(): its reactor spins for all channels together.
+  channel->attach(rings->pair(), rings->memory, channel::RingChannel::Side::kClient, std::move(rings->wake),
+                  /*spin_ns=*/0);
+  return std::unique_ptr<WorkerProcess>(
+      new WorkerProcess(pid, std::move(pid_fd), std::move(channel), std::move(*results)));
 }
 
 WorkerProcess::~WorkerProcess() {
@@ -103,7 +132,7 @@ void WorkerProcess::kill() {
 
 void WorkerProcess::end(int timeout_ms) {
   if (pid_ <= 0) return;
-  ::shutdown(channel_.fd(), SHUT_RDWR);
+  ::shutdown(channel_->fd(), SHUT_RDWR);
   pollfd waiting{pid_fd_.get(), POLLIN, 0};
   if (::poll(&waiting, 1, timeout_ms) <= 0) kill();
   collect();

@@ -7,11 +7,12 @@
 #include <sys/types.h>
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "channel/ring_channel.h"
 #include "channel/segment.h"
-#include "channel/stream.h"
 #include "core/status.h"
 #include "core/unique_fd.h"
 
@@ -19,8 +20,8 @@ namespace vaccel::agent {
 
 class WorkerProcess {
  public:
-  /// Starts `program` with `arguments`; it inherits the other end of channel(), `calls`, and a results
-  /// segment of its own.
+  /// Starts `program` with `arguments`; it inherits the other end of channel(), `calls`, a results
+  /// segment of its own, and a pair of rings.
   static Result<std::unique_ptr<WorkerProcess>> start(const std::filesystem::path& program,
                                                       const std::vector<std::string>& arguments,
                                                       const channel::Segment& calls, uint64_t result_bytes);
@@ -32,7 +33,7 @@ class WorkerProcess {
   [[nodiscard]] pid_t pid() const { return pid_; }
   /// Readable when the process has ended.
   [[nodiscard]] int pid_fd() const { return pid_fd_.get(); }
-  [[nodiscard]] channel::StreamChannel& channel() { return channel_; }
+  [[nodiscard]] channel::RingChannel& channel() { return *channel_; }
   [[nodiscard]] const channel::Segment& results() const { return results_; }
   void kill();
   /// Closes the channel, on which the worker finishes and exits, and waits for that; kills it when it takes
@@ -43,12 +44,13 @@ class WorkerProcess {
   std::string collect();
 
  private:
-  WorkerProcess(pid_t pid, UniqueFd pid_fd, channel::StreamChannel channel, channel::Segment results)
+  WorkerProcess(pid_t pid, UniqueFd pid_fd, std::unique_ptr<channel::RingChannel> channel,
+                channel::Segment results)
       : pid_(pid), pid_fd_(std::move(pid_fd)), channel_(std::move(channel)), results_(std::move(results)) {}
 
   pid_t pid_;
   UniqueFd pid_fd_;
-  channel::StreamChannel channel_;
+  std::unique_ptr<channel::RingChannel> channel_;
   channel::Segment results_;
 };
 

@@ -36,6 +36,7 @@ std::optional<std::span<const std::byte>> ResultMemory::bytes(const wire::Tensor
     return std::span(payload_).subspan(tensor.offset, tensor.bytes);
   }
   if (tensor.segment == wire::Segment::kResults) return process_->results().at(tensor.offset, tensor.bytes);
+  if (wire::is_imported_window(tensor.segment)) return std::span<const std::byte>{};  // the session checks it
   return std::nullopt;
 }
 
@@ -56,8 +57,15 @@ WorkerSlot::WorkerSlot(Reactor& reactor, Log& log, Options options, channel::Seg
 
 WorkerSlot::~WorkerSlot() {
   reactor_.cancel(restart_timer_);
+  forget_process();
+}
+
+// The reactor hears nothing of the process any more.
+void WorkerSlot::forget_process() {
+  reactor_.look_away(*this);
   if (!process_) return;
   reactor_.remove(process_->channel().fd());
+  reactor_.remove(process_->channel().wake_fd());
   reactor_.remove(process_->pid_fd());
 }
 
@@ -69,9 +77,9 @@ void WorkerSlot::start(std::move_only_function<void(Status)> ready) {
 Status WorkerSlot::launch() {
   launched_ns_ = now_ns();
   std::vector<std::string> arguments = options_.arguments;
-  arguments.insert(arguments.end(),
-                   {"--threads", std::to_string(options_.threads), "--parent", std::to_string(::getpid()),
-                    "--name", "vaccel-worker " + std::to_string(options_.index)});
+  arguments.insert(arguments.end(), {"--threads", std::to_string(options_.threads), "--spin-us",
+                                     std::to_string(options_.spin_us), "--parent", std::to_string(::getpid()),
+                                     "--name", "vaccel-worker " + std::to_string(options_.index)});
   auto process = WorkerProcess::start(options_.program, arguments, calls_, options_.segment_bytes);
   if (!process) return process.error();
   process_ = std::move(*process);
@@ -79,6 +87,15 @@ Status WorkerSlot::launch() {
   Status status =
       reactor_.add(process_->channel().fd(), interest_, [this](uint32_t events) { on_channel(events); });
   if (status.ok()) status = reactor_.add(process_->pid_fd(), EPOLLIN, [this](uint32_t) { on_exit(); });
+  if (status.ok()) {
+    status = reactor_.add(process_->channel().wake_fd(), EPOLLIN, [this](uint32_t events) {
+      if ((events & (EPOLLHUP | EPOLLERR)) != 0)
+        reactor_.remove(process_->channel().wake_fd());  // it is ending
+      process_->channel().woken();
+      reactor_.look_at(*this);  // until it says that it sleeps again, the worker wakes nobody
+      on_channel(0);
+    });
+  }
   if (!status.ok()) return status;
   greet();
   return {};
@@ -136,18 +153,17 @@ void WorkerSlot::stop() {
   stopping_ = true;
   reactor_.cancel(restart_timer_);
   if (!process_) return;
-  reactor_.remove(process_->channel().fd());
-  reactor_.remove(process_->pid_fd());
+  forget_process();
   ready_ = false;
   process_->end(kEndTimeoutMs);
   process_.reset();
 }
 
 void WorkerSlot::on_exit() {
-  drain_channel();  // what it said before it died
-  ready_ = false;   // also if that was its greeting
-  reactor_.remove(process_->channel().fd());
-  reactor_.remove(process_->pid_fd());
+  drain_channel(/*ring_only=*/false);  // what it said before it died
+  ready_ = false;                      // also if that was its greeting
+  forget_process();
+  windows_.clear();
   const pid_t pid = process_->pid();
   const std::string how = process_->collect();
   process_.reset();
@@ -205,6 +221,7 @@ Status WorkerSlot::send(uint64_t id, const Message& message) {
                    wire::kind_name(Message::kKind), body.size(), wire::kMaxBodyBytes);
   }
   Status status = process_->channel().send(Message::kKind, id, body, {}, nullptr);
+  reactor_.look_at(*this);  // an answer may be here soon
   update_interest();
   return status;
 }
@@ -217,14 +234,21 @@ void WorkerSlot::update_interest() {
 }
 
 void WorkerSlot::on_channel(uint32_t events) {
+  reactor_.look_at(*this);  // until it is quiet: then it is armed again
   if ((events & EPOLLOUT) != 0) {
     (void)process_->channel().flush();
     update_interest();
   }
-  if (!drain_channel()) {
+  take_in(/*ring_only=*/false);
+}
+
+void WorkerSlot::take_in(bool ring_only) {
+  if (!drain_channel(ring_only)) {
     // Wait for the process's end without being woken by the closed channel; one that closed it without ending
     // is ended.
+    reactor_.look_away(*this);
     reactor_.remove(process_->channel().fd());
+    reactor_.remove(process_->channel().wake_fd());
     process_->kill();
     return;
   }
@@ -232,9 +256,10 @@ void WorkerSlot::on_channel(uint32_t events) {
 }
 
 // Takes in what has arrived; false: the channel is of no more use.
-bool WorkerSlot::drain_channel() {
+bool WorkerSlot::drain_channel(bool ring_only) {
   for (;;) {
-    const auto event = process_->channel().receive(false);
+    const auto event =
+        ring_only ? process_->channel().receive_from_ring() : process_->channel().receive(false);
     if (!event || *event == channel::Event::kClosed) {
       if (!event && event.error().code() == VACCEL_PROTOCOL_ERROR) {
         log_.error("worker %u broke the protocol: %s", options_.index, event.error().message().c_str());
@@ -452,6 +477,10 @@ void WorkerSlot::dispatch(Queued queued, uint32_t handle) {
       call->timeout_us = static_cast<uint64_t>((queued.request.deadline_ns - now + 999) / 1000);
     }
   }
+  if (queued.request.window) {
+    if (Status status = import_window(*queued.request.window); !status.ok())
+      return fail_later(std::move(queued), std::move(status));
+  }
   Status sent =
       std::visit([&](const auto& message) { return send(queued.ticket, message); }, queued.request.message);
   if (sent.code() == VACCEL_INVALID_ARGUMENT) return fail_later(std::move(queued), std::move(sent));
@@ -463,6 +492,22 @@ void WorkerSlot::dispatch(Queued queued, uint32_t handle) {
   }
   running_.emplace(queued.ticket,
                    Running{std::move(queued.request), static_cast<uint64_t>(now - queued.since_ns), {}});
+}
+
+// Lets the process map a window, once. It may get the first call before the window, and waits for it then.
+Status WorkerSlot::import_window(const Window& window) {
+  if (windows_.contains(window.number())) return {};
+  const int descriptor = window.fd();
+  Status status = process_->channel().stream().send_with_descriptors(
+      wire::Kind::kImportWindow, next_id_++,
+      encoder_.encode(wire::ImportWindow{window.number(), window.start(), window.bytes()}), {&descriptor, 1});
+  update_interest();
+  if (status.ok()) windows_.insert(window.number());
+  return status;
+}
+
+void WorkerSlot::drop_window(uint32_t number) {
+  if (windows_.erase(number) > 0 && process_) (void)send(0, wire::DropWindow{number});
 }
 
 void WorkerSlot::begin_loading(const std::string& name) {

@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <variant>
@@ -19,6 +20,7 @@
 #include "agent/config.h"
 #include "agent/log.h"
 #include "agent/reactor.h"
+#include "agent/window.h"
 #include "agent/worker_process.h"
 #include "channel/segment.h"
 #include "wire/messages.h"
@@ -62,12 +64,13 @@ struct WorkerReply {
 
 struct WorkerRequest {
   std::variant<wire::OpenModel, wire::Describe, wire::Call> message;
-  std::string model;        ///< Of a call: the name of the model to load first; "" for none.
-  int64_t deadline_ns = 0;  ///< Not given to the worker after this; 0: none.
+  std::shared_ptr<Window> window;  ///< Of a call: what its tensors refer to; shared with the session.
+  std::string model;               ///< Of a call: the name of the model to load first; "" for none.
+  int64_t deadline_ns = 0;         ///< Not given to the worker after this; 0: none.
   std::move_only_function<void(WorkerReply)> done;  ///< Called exactly once, never within submit().
 };
 
-class WorkerSlot {
+class WorkerSlot final : public Polled {
  public:
   struct Options {
     std::filesystem::path program;
@@ -75,6 +78,7 @@ class WorkerSlot {
     uint32_t threads = 8;
     uint64_t segment_bytes = 0;
     uint32_t index = 0;
+    uint32_t spin_us = 50;  ///< The longest that the worker spins before it sleeps.
   };
   static Result<std::unique_ptr<WorkerSlot>> create(Reactor& reactor, Log& log, Options options);
   ~WorkerSlot();
@@ -100,6 +104,14 @@ class WorkerSlot {
   uint64_t submit(WorkerRequest request);
   /// One that is queued ends as CANCELLED; one that runs is told so, and ends as it will.
   void cancel(uint64_t ticket);
+
+  /// No call refers to a window any more.
+  void drop_window(uint32_t number);
+
+  // ---- Polled: the worker's ring
+  [[nodiscard]] bool ready() const override { return process_ && process_->channel().ready(); }
+  void serve() override { take_in(/*ring_only=*/true); }
+  [[nodiscard]] bool arm() override { return !process_ || process_->channel().arm(); }
 
   /// What loading a model has come to: the backend that runs it here, or why it could not be loaded; both "" before.
   struct ModelState {
@@ -135,7 +147,8 @@ class WorkerSlot {
   Status launch();
   void launch_again();
   void on_channel(uint32_t events);
-  bool drain_channel();
+  void take_in(bool ring_only);
+  bool drain_channel(bool ring_only);
   void on_exit();
   Status handle_frame();
   Status handle_result(const wire::Header& header);
@@ -150,6 +163,8 @@ class WorkerSlot {
   template <typename Message>
   Status send(uint64_t id, const Message& message);
   void fail_later(Queued queued, Status status);
+  Status import_window(const Window& window);
+  void forget_process();
   void give_back(const WorkerProcess& process, const std::vector<uint64_t>& offsets);
   void update_interest();
 
@@ -175,6 +190,7 @@ class WorkerSlot {
   std::unordered_map<uint64_t, Running> running_;
   std::map<std::string, LoadedModel, std::less<>> models_;
   std::map<std::string, std::string, std::less<>> load_problems_;  // of models whose last loading failed
+  std::set<uint32_t> windows_;                                     // that the process has been given
   std::vector<uint64_t> releases_;                                 // to be told to the worker, together
   struct {
     uint64_t id = 0;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A channel carries frames between two ends: guest and agent, agent and worker. This is the interface;
-// stream.h is the implementation over sockets, and one over rings in shared memory fits the same shape: it
-// would hand out frames whose tensors already lie in memory that both ends map, and never a payload.
+// stream.h is the implementation over sockets, ring_channel.h the one over rings in shared memory.
 //
 // A channel has no thread and no lock. Its receiving half (receive, header, body, accept_payload,
 // discard_payload) and its sending half (send, flush, sending) may be used by two threads at the same time,
@@ -48,6 +47,19 @@ class Channel {
 
   /// What to wait on: readable when receive() may have something, writable when flush() may.
   [[nodiscard]] virtual int fd() const = 0;
+  /// Whether there is shared memory beside the descriptors, through which frames may go.
+  [[nodiscard]] virtual bool attached() const { return false; }
+  /// A second descriptor to wait on, for reading alone; -1: there is none.
+  [[nodiscard]] virtual int wake_fd() const { return -1; }
+  /// To be called before sleeping on the descriptors, when receive() has last said kBlocked.
+  /// @return false: something has come that the descriptors will not tell of; receive() has it.
+  [[nodiscard]] virtual bool arm() { return true; }
+  /// To be called after having slept, or instead: the descriptors told of something, or a deadline passed.
+  virtual void woken() {}
+  /// Looks for a while whether something comes that the descriptors do not tell of. @return whether it has.
+  [[nodiscard]] virtual bool spin() { return false; }
+  /// Whether there is something that the descriptors do not tell of. Cheap: what a spin loop asks.
+  [[nodiscard]] virtual bool ready() const { return false; }
 
   // ---- Receiving
 

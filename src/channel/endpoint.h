@@ -14,6 +14,7 @@ namespace vaccel::channel {
 
 /// The agent's default places; docs/operations.md says how to move them.
 inline constexpr const char* kDefaultUnixSocket = "/run/vaccel/agent.sock";
+inline constexpr const char* kDefaultControlSocket = "/run/vaccel/control.sock";
 inline constexpr uint32_t kDefaultPort = 4411;
 inline constexpr uint32_t kHostCid = 2;
 inline constexpr uint32_t kAnyCid = 0xffffffff;

@@ -69,14 +69,23 @@ SegmentAllocator::SegmentAllocator(uint64_t bytes) {
   if (bytes > 0) free_.emplace(0, bytes / wire::kTensorAlignment * wire::kTensorAlignment);
 }
 
-std::optional<uint64_t> SegmentAllocator::allocate(uint64_t bytes) {
+std::optional<uint64_t> SegmentAllocator::allocate(uint64_t bytes, uint64_t alignment) {
   if (bytes > wire::kMaxPayloadBytes) return std::nullopt;
   const uint64_t size = wire::align_up(std::max<uint64_t>(bytes, 1), wire::kTensorAlignment);
-  const auto piece = std::ranges::find_if(free_, [size](const auto& entry) { return entry.second >= size; });
+  const auto piece = std::ranges::find_if(free_, [size, alignment](const auto& entry) {
+    const uint64_t skipped = wire::align_up(entry.first, alignment) - entry.first;
+    return entry.second >= skipped && entry.second - skipped >= size;
+  });
   if (piece == free_.end()) return std::nullopt;
-  const auto [offset, available] = *piece;
-  free_.erase(piece);
-  if (available > size) free_.emplace(offset + size, available - size);
+  const auto [begin, available] = *piece;
+  const uint64_t offset = wire::align_up(begin, alignment);
+  const uint64_t skipped = offset - begin;
+  if (skipped > 0) {
+    piece->second = skipped;
+  } else {
+    free_.erase(piece);
+  }
+  if (available - skipped > size) free_.emplace(offset + size, available - skipped - size);
   used_.emplace(offset, size);
   used_bytes_ += size;
   return offset;

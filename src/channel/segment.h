@@ -11,6 +11,7 @@
 
 #include "core/status.h"
 #include "core/unique_fd.h"
+#include "wire/limits.h"
 
 namespace vaccel::channel {
 
@@ -42,9 +43,9 @@ class SegmentAllocator {
  public:
   explicit SegmentAllocator(uint64_t bytes);
 
-  /// @return the offset of a free piece, aligned to 64; nothing when there is none. A size of 0 takes a piece
-  /// too.
-  std::optional<uint64_t> allocate(uint64_t bytes);
+  /// @return the offset of a free piece; nothing when there is none. A size of 0 takes a piece too.
+  /// @param alignment  Of the offset: a power of two, at least 64.
+  std::optional<uint64_t> allocate(uint64_t bytes, uint64_t alignment = wire::kTensorAlignment);
   /// Gives a piece back. @return its size; nothing when no piece begins at `offset`, and nothing has changed
   /// then.
   std::optional<uint64_t> release(uint64_t offset);

@@ -62,6 +62,18 @@ TEST(SegmentAllocator, UsesTheSamePlaceAgain) {
   EXPECT_EQ(allocator.allocate(~uint64_t{0}), std::nullopt);
 }
 
+TEST(SegmentAllocator, AlignsAndUsesWhatItSkips) {
+  SegmentAllocator allocator(1 << 20);
+  EXPECT_EQ(allocator.allocate(64), 0u);
+  EXPECT_EQ(allocator.allocate(4096, 65536), 65536u);
+  EXPECT_EQ(allocator.allocate(64), 64u);  // between the two
+  EXPECT_EQ(allocator.allocate(4096, 65536), 131072u);
+  EXPECT_EQ(allocator.allocate((1 << 20) - 131072 - 4096, 4096), 135168u);  // the rest, to its end
+  EXPECT_EQ(allocator.allocate(65536, 65536), std::nullopt);  // as much is free, but not at such a place
+  EXPECT_EQ(allocator.allocate(65536 - 128), 128u);
+  EXPECT_EQ(allocator.piece_count(), 6u);
+}
+
 TEST(SegmentAllocator, NeverOverlapsAndComesBackWhole) {
   constexpr uint64_t kSize = 1 << 20;
   SegmentAllocator allocator(kSize);
@@ -70,8 +82,9 @@ TEST(SegmentAllocator, NeverOverlapsAndComesBackWhole) {
   for (int round = 0; round < 20'000; ++round) {
     if (random() % 2 == 0) {
       const uint64_t size = random() % 20'000;
-      if (const auto offset = allocator.allocate(size)) {
-        EXPECT_EQ(*offset % 64, 0u);
+      const uint64_t alignment = uint64_t{64} << (random() % 8);
+      if (const auto offset = allocator.allocate(size, alignment)) {
+        EXPECT_EQ(*offset % alignment, 0u);
         const auto after = mine.lower_bound(*offset);
         if (after != mine.end()) {
           ASSERT_LE(*offset + size, after->first);

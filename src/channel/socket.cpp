@@ -263,6 +263,13 @@ Result<UniqueFd> accept_from(int listening_fd) {
   }
 }
 
+uint32_t peer_cid_of(int fd) {
+  Address peer;
+  peer.size = sizeof peer.unix_socket;  // the largest
+  if (::getpeername(fd, &peer.generic, &peer.size) != 0 || peer.generic.sa_family != AF_VSOCK) return 0;
+  return peer.vsock.svm_cid;
+}
+
 size_t max_write_of(int fd) {
   int domain = 0;
   socklen_t size = sizeof domain;

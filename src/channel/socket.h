@@ -45,6 +45,9 @@ Result<ListeningSocket> listen_on(const Endpoint& endpoint, mode_t mode);
 /// now. RESOURCE_EXHAUSTED: out of descriptors or memory.
 Result<UniqueFd> accept_from(int listening_fd);
 
+/// The context id at the other end of a vsock connection; 0: it is none.
+uint32_t peer_cid_of(int fd);
+
 /// The most bytes for one write on this socket: kMaxVsockWrite for vsock, no limit otherwise.
 size_t max_write_of(int fd);
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "channel/stream.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cerrno>
 #include <cstring>
 
@@ -17,6 +19,21 @@ namespace {
 
 constexpr size_t kMaxPieces = 64;            // iovec entries for one system call
 constexpr size_t kDiscardBytes = 64 * 1024;  // what goes nowhere is read so much at a time
+constexpr size_t kMaxDescriptors = 4;        // with one frame
+constexpr size_t kMaxDescriptorsHeld = 64;
+using DescriptorSpace = std::array<char, CMSG_SPACE(sizeof(int) * kMaxDescriptors)>;
+
+void keep_descriptors(msghdr& message, std::deque<UniqueFd>& kept) {
+  for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
+    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
+    const size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t index = 0; index < count; ++index) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(part) + index * sizeof fd, sizeof fd);
+      kept.emplace_back(fd);
+    }
+  }
+}
 
 Unexpected broken(int error) {
   return fail(VACCEL_UNAVAILABLE, "the connection broke: %s", errno_text(error).c_str());
@@ -36,7 +53,20 @@ StreamChannel::StreamChannel(UniqueFd socket, uint16_t version)
 // stream.
 Result<size_t> StreamChannel::read_into(std::span<std::byte> memory, bool wait) {
   for (;;) {
-    const ssize_t count = ::recv(socket_.get(), memory.data(), memory.size(), wait ? 0 : MSG_DONTWAIT);
+    ssize_t count = 0;
+    if (accepts_descriptors_ && descriptors_.size() < kMaxDescriptorsHeld) {
+      alignas(cmsghdr) DescriptorSpace space;
+      iovec piece{memory.data(), memory.size()};
+      msghdr message{};
+      message.msg_iov = &piece;
+      message.msg_iovlen = 1;
+      message.msg_control = space.data();
+      message.msg_controllen = space.size();
+      count = ::recvmsg(socket_.get(), &message, (wait ? 0 : MSG_DONTWAIT) | MSG_CMSG_CLOEXEC);
+      if (count > 0) keep_descriptors(message, descriptors_);
+    } else {
+      count = ::recv(socket_.get(), memory.data(), memory.size(), wait ? 0 : MSG_DONTWAIT);
+    }
     if (count > 0) return static_cast<size_t>(count);
     if (count == 0) return Unexpected{Status{VACCEL_UNAVAILABLE, ""}};
     if (errno == EINTR) continue;
@@ -202,7 +232,8 @@ bool StreamChannel::within_frame() const {
 // ---- Sending
 
 // Writes as many of the pieces as go now; 0: none.
-Result<size_t> StreamChannel::write_pieces(std::span<const std::span<const std::byte>> pieces) {
+Result<size_t> StreamChannel::write_pieces(std::span<const std::span<const std::byte>> pieces,
+                                           std::span<const UniqueFd> descriptors) {
   std::array<iovec, kMaxPieces> vector{};
   size_t count = 0;
   size_t total = 0;
@@ -217,6 +248,19 @@ Result<size_t> StreamChannel::write_pieces(std::span<const std::span<const std::
   msghdr message{};
   message.msg_iov = vector.data();
   message.msg_iovlen = count;
+  alignas(cmsghdr) DescriptorSpace space{};
+  if (!descriptors.empty()) {
+    message.msg_control = space.data();
+    message.msg_controllen = CMSG_SPACE(sizeof(int) * descriptors.size());
+    cmsghdr* part = CMSG_FIRSTHDR(&message);
+    part->cmsg_level = SOL_SOCKET;
+    part->cmsg_type = SCM_RIGHTS;
+    part->cmsg_len = CMSG_LEN(sizeof(int) * descriptors.size());
+    for (size_t index = 0; index < descriptors.size(); ++index) {
+      const int fd = descriptors[index].get();
+      std::memcpy(CMSG_DATA(part) + index * sizeof fd, &fd, sizeof fd);
+    }
+  }
   for (;;) {
     const ssize_t sent = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent >= 0) return static_cast<size_t>(sent);
@@ -277,6 +321,36 @@ Status StreamChannel::send(wire::Kind kind, uint64_t request_id, std::span<const
   return sent > 0 || outgoing_.size() > 1 ? flush() : Status{};
 }
 
+Status StreamChannel::send_with_descriptors(wire::Kind kind, uint64_t request_id,
+                                            std::span<const std::byte> body,
+                                            std::span<const int> descriptors) {
+  assert(descriptors.size() <= kMaxDescriptors);
+  Outgoing frame;
+  for (const int fd : descriptors) {
+    frame.descriptors.emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    if (!frame.descriptors.back().valid()) {
+      return failure(VACCEL_RESOURCE_EXHAUSTED, "cannot copy a descriptor: %s", errno_text(errno).c_str());
+    }
+  }
+  const wire::HeaderBytes header =
+      wire::encode_header({kind, version_, request_id, static_cast<uint32_t>(body.size()), 0});
+  frame.head.assign(header.begin(), header.end());
+  frame.head.insert(frame.head.end(), body.begin(), body.end());
+  nothing_sent_ = true;
+  unsent_bytes_ += frame.head.size();
+  outgoing_.push_back(std::move(frame));
+  return flush();
+}
+
+std::vector<UniqueFd> StreamChannel::take_descriptors(size_t count) {
+  std::vector<UniqueFd> taken;
+  while (taken.size() < count && !descriptors_.empty()) {
+    taken.push_back(std::move(descriptors_.front()));
+    descriptors_.pop_front();
+  }
+  return taken;
+}
+
 Status StreamChannel::flush() {
   while (!outgoing_.empty()) {
     Outgoing& first = outgoing_.front();
@@ -284,10 +358,11 @@ Status StreamChannel::flush() {
     pieces.reserve(first.payload.size() + 1);
     if (!first.head.empty()) pieces.emplace_back(first.head);
     pieces.insert(pieces.end(), first.payload.begin(), first.payload.end());
-    const auto written = write_pieces(pieces);
+    const auto written = write_pieces(pieces, first.descriptors);
     if (!written) return written.error();
     if (*written == 0 && !pieces.empty()) return {};
     nothing_sent_ = false;
+    first.descriptors.clear();
     unsent_bytes_ -= *written;
     size_t left = *written;
     const size_t of_head = std::min(left, first.head.size());

@@ -20,6 +20,7 @@ class StreamChannel final : public Channel {
 
   /// What greeting agreed on: from here on, frames of another version are a PROTOCOL_ERROR.
   void set_version(uint16_t version) { version_ = version; }
+  [[nodiscard]] uint16_t version() const { return version_; }
 
   [[nodiscard]] int fd() const override { return socket_.get(); }
   Result<Event> receive(bool wait) override;
@@ -38,6 +39,18 @@ class StreamChannel final : public Channel {
   [[nodiscard]] uint64_t unsent_bytes() const override { return unsent_bytes_; }
   [[nodiscard]] bool nothing_sent() const override { return nothing_sent_; }
 
+  // ---- Descriptors, over unix sockets
+
+  /// Sends a frame without payload together with descriptors, which stay the caller's. UNAVAILABLE: the connection
+  /// broke; RESOURCE_EXHAUSTED: there are none left to keep copies with.
+  Status send_with_descriptors(wire::Kind kind, uint64_t request_id, std::span<const std::byte> body,
+                               std::span<const int> descriptors);
+  /// From now on takes descriptors that come with frames; before, and on an agent's side for ever, the kernel closes
+  /// what a client sends.
+  void accept_descriptors() { accepts_descriptors_ = true; }
+  /// Hands out `count` descriptors that have come, oldest first; fewer when there are no more.
+  std::vector<UniqueFd> take_descriptors(size_t count);
+
  private:
   /// Small frames come several at a time; of a large one, at most this much of the payload is copied once
   /// more.
@@ -54,6 +67,7 @@ class StreamChannel final : public Channel {
     std::vector<std::span<const std::byte>> payload;  // likewise
     std::unique_ptr<Retained> retained;
     std::unique_ptr<std::byte, FreeMemory> kept;  // what the payload lies in after keep_unsent()
+    std::vector<UniqueFd> descriptors;            // that go with the head's first byte
   };
 
   [[nodiscard]] std::span<const std::byte> buffered() const {
@@ -66,7 +80,8 @@ class StreamChannel final : public Channel {
   void take_buffered_payload();
   void advance_payload(size_t bytes);
   Result<size_t> read_into(std::span<std::byte> memory, bool wait);
-  Result<size_t> write_pieces(std::span<const std::span<const std::byte>> pieces);
+  Result<size_t> write_pieces(std::span<const std::span<const std::byte>> pieces,
+                              std::span<const UniqueFd> descriptors = {});
 
   UniqueFd socket_;
   uint16_t version_;
@@ -85,6 +100,8 @@ class StreamChannel final : public Channel {
   size_t next_destination_ = 0;
   uint64_t payload_left_ = 0;
   std::unique_ptr<std::byte[]> discarded_;  // only while a payload goes nowhere
+  bool accepts_descriptors_ = false;
+  std::deque<UniqueFd> descriptors_;
 
   // Sending
   std::deque<Outgoing> outgoing_;

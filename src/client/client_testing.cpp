@@ -212,6 +212,9 @@ void TestServer::answer(Peer& peer, const Frame& frame) {
                                    .max_payload_bytes = options_.max_payload_bytes,
                                    .max_calls_in_flight = 64});
       return;
+    case wire::Kind::kOpenWindow:
+      peer.reply(id, wire::Failure{.code = VACCEL_UNIMPLEMENTED, .message = "the test server has no window"});
+      return;
     case wire::Kind::kOpenModel: {
       const auto open = wire::decode_open_model(frame.body).value();
       if (open.name.starts_with("missing")) {

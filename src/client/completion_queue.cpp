@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <utility>
 
 #include "client/request.h"
 
@@ -60,7 +61,9 @@ Result<int> CompletionQueue::descriptor() {
   }
   add_to(epoll.get(), event.get());
   if (socket_ >= 0) add_to(epoll.get(), socket_);
+  if (wake_ >= 0) add_to(epoll.get(), wake_);
   epoll_ = std::move(epoll);
+  has_descriptor_.store(true, std::memory_order_release);
   event_ = std::move(event);
   // There may be something that came before anyone could be told.
   raise_locked();
@@ -78,16 +81,22 @@ void CompletionQueue::raise_locked() {
   raised_ = ::write(event_.get(), &one, sizeof one) == sizeof one;
 }
 
-void CompletionQueue::watch(int socket) {
+void CompletionQueue::watch(int socket, int wake) {
   const std::lock_guard lock(mutex_);
   socket_ = socket;
-  if (epoll_.valid()) add_to(epoll_.get(), socket);
+  wake_ = wake;
+  if (!epoll_.valid()) return;
+  add_to(epoll_.get(), socket);
+  if (wake >= 0) add_to(epoll_.get(), wake);
 }
 
 void CompletionQueue::unwatch(int socket) {
   const std::lock_guard lock(mutex_);
+  const int wake = socket_ == socket ? std::exchange(wake_, -1) : -1;
   if (socket_ == socket) socket_ = -1;
-  if (epoll_.valid()) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, socket, nullptr);
+  if (!epoll_.valid()) return;
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, socket, nullptr);
+  if (wake >= 0) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, wake, nullptr);
 }
 
 void CompletionQueue::begin_poll() {

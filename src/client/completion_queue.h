@@ -4,6 +4,7 @@
 // them.
 #pragma once
 
+#include <atomic>
 #include <mutex>
 
 #include "core/status.h"
@@ -29,8 +30,11 @@ class CompletionQueue {
   /// Makes the descriptor readable until the next begin_poll().
   void raise();
   /// Lets the descriptor tell of a connection's socket, or not any more.
-  void watch(int socket);
+  /// @param wake  A second descriptor that tells of its results; -1: there is none.
+  void watch(int socket, int wake);
   void unwatch(int socket);
+  /// Whether the descriptor has been made, so that somebody may be waiting on it.
+  [[nodiscard]] bool has_descriptor() const { return has_descriptor_.load(std::memory_order_acquire); }
 
   /// Around vaccel_poll(): between the two, push() need not wake anyone.
   void begin_poll();
@@ -43,7 +47,9 @@ class CompletionQueue {
   vaccel_request* first_ = nullptr;
   vaccel_request* last_ = nullptr;
   UniqueFd epoll_;
+  std::atomic<bool> has_descriptor_ = false;
   UniqueFd event_;
+  int wake_ = -1;
   int socket_ = -1;  // what is watched, so that it can be added when the descriptor is made later
   bool raised_ = false;
   int polling_ = 0;

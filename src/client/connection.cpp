@@ -9,16 +9,18 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "client/poll.h"
 #include "core/clock.h"
-#include "core/tensor.h"
 #include "wire/limits.h"
 
 namespace vaccel::client {
 namespace {
 
-constexpr uint64_t kFirstRequest = 2;  // 1 was the greeting
+constexpr uint64_t kFirstRequest = 3;  // 1 was the greeting, 2 the opening of the window
+constexpr int64_t kSilenceNs =
+    1'000'000;  // after so long it is worth a look whether the other end is there yet
 constexpr int kStepsBetweenWrites =
     16;  // a writer that reads meanwhile looks after its own work now and then
 constexpr int64_t kRetryNs = 10'000'000;  // where nobody can be woken
@@ -29,72 +31,25 @@ bool is_unix(int fd) {
   return ::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
 }
 
-struct Free {
-  void operator()(std::byte* memory) const { std::free(memory); }
-};
-
-// The payload of a call: the inputs one after the other, each on its alignment, from where the caller has them.
-class PayloadPieces {
- public:
-  explicit PayloadPieces(size_t tensors) {
-    pieces_.reserve(2 * tensors);
-    placed_.reserve(tensors);
-  }
-
-  // Appends a tensor. RESOURCE_EXHAUSTED: no memory to pack a strided one.
-  Status add(const vaccel_tensor& tensor) {
-    const uint64_t bytes = dense_size(tensor);
-    placed_.push_back({0, bytes});
-    if (bytes == 0) return {};
-    const std::byte* data = static_cast<const std::byte*>(tensor.data);
-    if (!is_dense(tensor)) {
-      packed_.emplace_back(static_cast<std::byte*>(std::malloc(static_cast<size_t>(bytes))));
-      if (!packed_.back()) {
-        return failure(VACCEL_RESOURCE_EXHAUSTED, "there is no memory to pack a strided tensor of %llu bytes",
-                       static_cast<unsigned long long>(bytes));
-      }
-      pack(tensor, packed_.back().get());
-      data = packed_.back().get();
-    }
-    static constexpr std::byte kPadding[wire::kTensorAlignment]{};
-    const uint64_t offset = wire::align_up(size_, wire::kTensorAlignment);
-    if (offset > size_) pieces_.push_back({kPadding, static_cast<size_t>(offset - size_)});
-    pieces_.push_back({data, static_cast<size_t>(bytes)});
-    placed_.back().offset = offset;
-    size_ = offset + bytes;
-    return {};
-  }
-
-  struct Place {
-    uint64_t offset;
-    uint64_t bytes;
-  };
-  // Where each tensor lies, and how large it is.
-  [[nodiscard]] const std::vector<Place>& places() const { return placed_; }
-  [[nodiscard]] uint64_t size() const { return size_; }
-  [[nodiscard]] std::span<const std::span<const std::byte>> pieces() const { return pieces_; }
-
- private:
-  std::vector<std::span<const std::byte>> pieces_;
-  std::vector<Place> placed_;
-  uint64_t size_ = 0;
-  std::vector<std::unique_ptr<std::byte, Free>> packed_;
-};
-
 }  // namespace
 
-Connection::Connection(Greeted greeted, std::string endpoint, CompletionQueue& completions)
+Connection::Connection(Greeted greeted, std::string endpoint, CompletionQueue& completions,
+                       const Buffers& buffers)
     : endpoint_(std::move(endpoint)),
       welcome_(std::move(greeted.welcome)),
       completions_(completions),
+      buffers_(buffers),
+      window_(std::move(greeted.window)),
+      no_window_(std::move(greeted.no_window)),
       channel_(std::move(greeted.channel)),
       may_die_silently_(!is_unix(channel_->fd())),
       next_id_(kFirstRequest) {
-  completions_.watch(channel_->fd());
+  completions_.watch(channel_->fd(), channel_->wake_fd());
 }
 
 Connection::~Connection() {
   completions_.unwatch(channel_->fd());
+  if (window_) window_->lose();
 }
 
 // ---- Sending
@@ -116,6 +71,7 @@ Status Connection::begin_writing(Lock& lock, int64_t deadline_ns, bool& unsent) 
 }
 
 void Connection::end_writing(Lock& lock) {
+  if (window_ && window_->has_released()) send_released(lock);
   while (!cancels_.empty() && !lost_) {
     const wire::Cancel cancel{cancels_.back()};
     cancels_.pop_back();
@@ -128,6 +84,17 @@ void Connection::end_writing(Lock& lock) {
   leftover_ = !lost_ && channel_->sending();
   writing_ = false;
   writer_turn_.notify_one();
+}
+
+// Gives leases back that nobody needs any more.
+void Connection::send_released(Lock& lock) {
+  while (window_->has_released() && !lost_) {
+    const wire::Release release{window_->take_released()};
+    const uint64_t id = next_id_++;
+    lock.unlock();
+    (void)channel_->send(wire::Kind::kRelease, id, encoder_.encode(release), {}, nullptr);
+    lock.lock();
+  }
 }
 
 // Sends what an earlier writer left, as far as it goes.
@@ -146,19 +113,29 @@ bool Connection::closed_meanwhile() const {
   return count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR);
 }
 
-Status Connection::transmit(Lock& lock, wire::Kind kind, std::span<const std::byte> body,
-                            std::span<const std::span<const std::byte>> payload, int64_t deadline_ns,
-                            Exchange& exchange, bool& unsent) {
-  const bool watched = reading_;  // then who reads finds out at once
+// Takes an exchange among those under way. With the lock, and the turn to write.
+void Connection::enlist(Exchange& exchange) {
   exchange.id_ = next_id_++;
   exchange.sent_ = false;
   exchange.abandoned_ = false;
   exchange.status_ = {};
   exchange.done_.store(false, std::memory_order_relaxed);
   under_way_.push_back(&exchange);
-  lock.unlock();
+}
+
+// Sends the request of an exchange that has been enlisted. Without the lock; with it when it returns.
+Status Connection::transmit(Lock& lock, wire::Kind kind, std::span<const std::byte> body,
+                            std::span<const std::span<const std::byte>> payload, int64_t deadline_ns,
+                            Exchange& exchange, bool& unsent) {
+  const bool watched = reading_.load(std::memory_order_relaxed);  // then who reads finds out at once
   Status status;
-  if (may_die_silently_ && !watched && closed_meanwhile()) {
+  bool doubtful = may_die_silently_;
+  if (channel_->attached()) {
+    const CallExchange* call = exchange.as_call();
+    const int64_t now = call != nullptr ? call->started_ns() : now_ns();
+    doubtful = now - std::exchange(last_sent_ns_, now) > kSilenceNs;
+  }
+  if (doubtful && !watched && closed_meanwhile()) {
     status = failure(VACCEL_UNAVAILABLE, "the agent at %s has closed the connection", endpoint_.c_str());
     unsent = true;
   } else {
@@ -197,13 +174,15 @@ Status Connection::write_on(int64_t deadline_ns) {
   }
   lock.unlock();
   pollfd waiting[] = {{channel_->fd(), static_cast<short>(reads ? POLLIN | POLLOUT : POLLOUT), 0},
-                      {reads ? -1 : writer_wake_.get(), POLLIN, 0}};
+                      {reads ? channel_->wake_fd() : writer_wake_.get(), POLLIN, 0}};
   const bool woken = reads || writer_wake_.valid();
-  (void)poll_until(waiting, woken ? deadline_ns : earlier(deadline_ns, now_ns() + kRetryNs));
+  const bool sleeps = !reads || channel_->arm();
+  if (sleeps) (void)poll_until(waiting, woken ? deadline_ns : earlier(deadline_ns, now_ns() + kRetryNs));
+  if (reads) channel_->woken();
   lock.lock();
   if (reads) {
     Step last = Step::kMoved;
-    if ((waiting[0].revents & ~POLLOUT) != 0) {
+    if (!sleeps || (waiting[0].revents & ~POLLOUT) != 0 || waiting[1].revents != 0) {
       for (int count = 0; count < kStepsBetweenWrites && last == Step::kMoved; ++count)
         last = step(lock, false);
     }
@@ -247,49 +226,110 @@ void Connection::fill_call(const CallSpec& spec, uint32_t model) {
   }
 }
 
-Status Connection::send_call(const CallSpec& spec, uint32_t model, Exchange& exchange, bool& unsent) {
-  PayloadPieces payload(spec.inputs.size());
-  for (const vaccel_tensor& input : spec.inputs) {
-    if (Status status = payload.add(input); !status.ok()) return status;
+Status Connection::send_call(const CallSpec& spec, uint32_t model, CallExchange& exchange, bool& unsent) {
+  CallLayout layout;
+  exchange.memory() = {};
+  exchange.memory().window = window_;
+  uint64_t area = 0;
+  if (window_) {
+    if (Status status = layout.find_in_window(spec, buffers_, exchange.memory()); !status.ok()) return status;
+    if (exchange.wants_outputs()) {
+      exchange.memory().result_key = ResultSizes::key(spec.operator_name, spec.model);
+      area = result_sizes_.find(exchange.memory().result_key);
+    }
   }
-  if (payload.size() > welcome_.max_payload_bytes) {
+  // What has no slab goes inline, so a window that is used up makes calls slower, and fails none.
+  if (const uint64_t bytes = layout.bytes_outside(spec); window_ && bytes > CallLayout::kMaxInline) {
+    auto inputs = slab(bytes, wire::kTensorAlignment, spec.deadline_ns, unsent);
+    if (!inputs && inputs.error().code() != VACCEL_RESOURCE_EXHAUSTED) return inputs.error();
+    if (inputs) exchange.memory().inputs = std::move(*inputs);
+  }
+  if (area > 0) {
+    auto results = slab(area, wire::kTensorAlignment, spec.deadline_ns, unsent);
+    if (!results && results.error().code() != VACCEL_RESOURCE_EXHAUSTED) return results.error();
+    if (results) exchange.memory().area = std::move(*results);
+  }
+  if (Status status = layout.place(spec, exchange.memory()); !status.ok()) return status;
+  if (layout.payload_bytes() > welcome_.max_payload_bytes) {
     return failure(VACCEL_RESOURCE_EXHAUSTED,
                    "the inputs take %llu bytes; the agent at %s takes at most %llu bytes in one call",
-                   static_cast<unsigned long long>(payload.size()), endpoint_.c_str(),
+                   static_cast<unsigned long long>(layout.payload_bytes()), endpoint_.c_str(),
                    static_cast<unsigned long long>(welcome_.max_payload_bytes));
   }
   Lock lock(mutex_);
   if (Status status = begin_writing(lock, spec.deadline_ns, unsent); !status.ok()) return status;
+  enlist(exchange);
   lock.unlock();
   fill_call(spec, model);
-  call_.inputs.resize(spec.inputs.size());
-  for (size_t index = 0; index < spec.inputs.size(); ++index) {
-    const vaccel_tensor& from = spec.inputs[index];
-    wire::Tensor& to = call_.inputs[index];
-    to.name = from.name != nullptr ? from.name : "";
-    to.dtype = from.dtype;
-    to.rank = from.rank;
-    std::copy_n(from.shape, static_cast<size_t>(from.rank), to.shape.begin());
-    to.offset = payload.places()[index].offset;
-    to.bytes = payload.places()[index].bytes;
-  }
+  layout.fill(spec, exchange.memory(), call_);
   const auto body = encoder_.encode(call_);
-  lock.lock();
   Status status;
   if (body.size() > wire::kMaxBodyBytes) {
+    lock.lock();
+    if (!exchange.done()) forget(exchange);
     status = failure(VACCEL_INVALID_ARGUMENT,
                      "the call's names, shapes and attributes take %zu bytes; at most %u are allowed",
                      body.size(), wire::kMaxBodyBytes);
   } else {
-    status = transmit(lock, wire::Kind::kCall, body, payload.pieces(), spec.deadline_ns, exchange, unsent);
+    status = transmit(lock, wire::Kind::kCall, body, layout.payload(), spec.deadline_ns, exchange, unsent);
   }
   end_writing(lock);
   return status;
 }
 
+Result<Slab> Connection::slab(uint64_t bytes, uint64_t alignment, int64_t deadline_ns, bool& unsent) {
+  if (bytes > window_->max_leased_bytes()) {
+    return fail(VACCEL_RESOURCE_EXHAUSTED,
+                "%llu bytes are more than the %llu that this session may have of the window",
+                static_cast<unsigned long long>(bytes),
+                static_cast<unsigned long long>(window_->max_leased_bytes()));
+  }
+  const uint64_t size = Window::slab_size(bytes);
+  if (Slab kept = window_->take_kept(size, alignment); kept.valid()) return kept;
+  auto leased = lease(size, alignment, deadline_ns, unsent);
+  if (leased || leased.error().code() != VACCEL_RESOURCE_EXHAUSTED) return leased;
+  window_->release_kept();  // what is kept for other sizes may be what is missing
+  if (!window_->has_released()) return leased;
+  return lease(size, alignment, deadline_ns, unsent);
+}
+
+Result<Slab> Connection::lease(uint64_t slab_size, uint64_t alignment, int64_t deadline_ns, bool& unsent) {
+  constexpr uint64_t kLeastAlignment = 4096;
+  LeaseExchange exchange;
+  Lock lock(mutex_);
+  if (Status status = begin_writing(lock, deadline_ns, unsent); !status.ok())
+    return Unexpected{std::move(status)};
+  if (window_->has_released()) send_released(lock);
+  const wire::Lease wanted{slab_size, std::max(alignment, kLeastAlignment)};
+  enlist(exchange);
+  lock.unlock();
+  Status status =
+      transmit(lock, wire::Kind::kLease, encoder_.encode(wanted), {}, deadline_ns, exchange, unsent);
+  end_writing(lock);
+  lock.unlock();
+  if (!status.ok()) return Unexpected{std::move(status)};
+  if (!wait(exchange, deadline_ns)) {
+    abandon(exchange,
+            failure(VACCEL_DEADLINE_EXCEEDED, "the deadline passed while memory was being leased from %s",
+                    endpoint_.c_str()));
+  }
+  if (!exchange.status().ok()) return Unexpected{exchange.status()};
+  const wire::Leased& leased = exchange.leased();
+  if (leased.bytes < slab_size || leased.offset % kLeastAlignment != 0 || leased.offset > window_->size() ||
+      slab_size > window_->size() - leased.offset) {
+    return fail(VACCEL_PROTOCOL_ERROR, "the agent at %s leased %llu bytes at offset %llu of a window of %llu",
+                endpoint_.c_str(), static_cast<unsigned long long>(leased.bytes),
+                static_cast<unsigned long long>(leased.offset),
+                static_cast<unsigned long long>(window_->size()));
+  }
+  return Slab{window_, leased.offset, slab_size};
+}
+
 Status Connection::send_describe(const wire::Describe& describe, Exchange& exchange, bool& unsent) {
   Lock lock(mutex_);
   if (Status status = begin_writing(lock, 0, unsent); !status.ok()) return status;
+  enlist(exchange);
+  lock.unlock();
   Status status = transmit(lock, wire::Kind::kDescribe, encoder_.encode(describe), {}, 0, exchange, unsent);
   end_writing(lock);
   return status;
@@ -298,6 +338,8 @@ Status Connection::send_describe(const wire::Describe& describe, Exchange& excha
 Status Connection::send_open_model(const char* name, Exchange& exchange, int64_t deadline_ns, bool& unsent) {
   Lock lock(mutex_);
   if (Status status = begin_writing(lock, deadline_ns, unsent); !status.ok()) return status;
+  enlist(exchange);
+  lock.unlock();
   Status status = transmit(lock, wire::Kind::kOpenModel, encoder_.encode(wire::OpenModel{name}), {},
                            deadline_ns, exchange, unsent);
   end_writing(lock);
@@ -372,7 +414,7 @@ void Connection::read_for(Lock& lock, const Exchange& exchange, int64_t deadline
   const auto await_input = [&] {
     const auto events = static_cast<short>(leftover_ && !writing_ ? POLLIN | POLLOUT : POLLIN);
     lock.unlock();
-    const bool in_time = poll_until(channel_->fd(), events, deadline_ns);
+    const bool in_time = await(events, deadline_ns);
     lock.lock();
     send_leftover(lock);
     return in_time;
@@ -389,10 +431,32 @@ void Connection::read_for(Lock& lock, const Exchange& exchange, int64_t deadline
   }
 }
 
+// Waits for the channel as its reader. @return false: the deadline passed.
+bool Connection::await(short events, int64_t deadline_ns) {
+  if (events == POLLIN && channel_->spin()) return true;
+  if (!channel_->arm()) return true;
+  pollfd waiting[] = {{channel_->fd(), events, 0}, {channel_->wake_fd(), POLLIN, 0}};
+  const bool in_time = poll_until(waiting, deadline_ns);
+  channel_->woken();
+  return in_time;
+}
+
+void Connection::watch_for_results() {
+  const Lock lock(mutex_);
+  if (!reading_ && !ended_) let_descriptor_tell();
+}
+
+// Of results that are still to come, when nobody reads.
+void Connection::let_descriptor_tell() {
+  if (channel_->wake_fd() < 0 && !channel_->attached()) return;
+  if (completions_.has_descriptor() && !channel_->arm()) completions_.raise();
+}
+
 void Connection::take_in() {
   Lock lock(mutex_);
   if (reading_ || ended_) return;
   reading_ = true;
+  channel_->woken();
   while (step(lock, false) == Step::kMoved) {
   }
   stop_reading(true);
@@ -404,7 +468,9 @@ void Connection::stop_reading(bool drained) {
   reading_ = false;
   hand_on();
   // Frames in the channel's own memory do not make the socket readable.
-  if (!drained && followers_.empty() && !under_way_.empty() && channel_->within_frame()) completions_.raise();
+  if (!followers_.empty() || under_way_.empty() || ended_) return;
+  if (!drained && channel_->within_frame()) completions_.raise();
+  let_descriptor_tell();
 }
 
 // Gives the turn to read to one who waits for it.
@@ -521,6 +587,7 @@ Connection::Step Connection::take_payload(Lock& lock) {
 Connection::Step Connection::end(Status status) {
   if (!lost_.exchange(true, std::memory_order_acq_rel)) loss_ = std::move(status);
   ended_ = true;
+  if (window_) window_->lose();
   receiver_ = nullptr;
   discard_ = false;
   ::shutdown(channel_->fd(), SHUT_RDWR);
@@ -562,6 +629,9 @@ void Connection::forget(const Exchange& exchange) {
 
 // After this, and once the lock is free, the exchange may be gone.
 void Connection::settle(Exchange& exchange, Status status) {
+  if (CallExchange* call = exchange.as_call();
+      call != nullptr && status.ok() && call->memory().result_key != 0)
+    result_sizes_.remember(call->memory().result_key, call->area_wanted());
   exchange.status_ = std::move(status);
   exchange.done_.store(true, std::memory_order_release);
   if (exchange.sent_) exchange.completed();

@@ -17,7 +17,9 @@
 #include <vector>
 
 #include "channel/channel.h"
+#include "client/buffers.h"
 #include "client/call.h"
+#include "client/call_layout.h"
 #include "client/completion_queue.h"
 #include "client/condition.h"
 #include "client/exchange.h"
@@ -30,12 +32,16 @@ namespace vaccel::client {
 class Connection {
  public:
   /// @param completions  Watches the socket; outlives the connection.
-  Connection(Greeted greeted, std::string endpoint, CompletionQueue& completions);
+  /// @param buffers  Those of the session; outlive the connection.
+  Connection(Greeted greeted, std::string endpoint, CompletionQueue& completions, const Buffers& buffers);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   ~Connection();
 
   [[nodiscard]] const wire::Welcome& welcome() const { return welcome_; }
+  /// The memory shared with the agent; null: none, see no_window().
+  [[nodiscard]] const std::shared_ptr<Window>& window() const { return window_; }
+  [[nodiscard]] const std::string& no_window() const { return no_window_; }
   /// Whether it is of no use for further requests.
   [[nodiscard]] bool lost() const { return lost_.load(std::memory_order_acquire); }
 
@@ -44,10 +50,13 @@ class Connection {
   // had been lost before: then it may be sent on another one.
 
   /// @param model  Handle of the model; 0: none.
-  Status send_call(const CallSpec& spec, uint32_t model, Exchange& exchange, bool& unsent);
+  Status send_call(const CallSpec& spec, uint32_t model, CallExchange& exchange, bool& unsent);
   Status send_describe(const wire::Describe& describe, Exchange& exchange, bool& unsent);
   /// The handle of a model on this connection. Opens it at its first use; whoever asks meanwhile waits with.
   Result<uint32_t> open_model(const char* name, int64_t deadline_ns, bool& unsent);
+  /// A slab of the window: one that was used before, or a new lease. RESOURCE_EXHAUSTED: the agent has no more.
+  /// @param alignment  A power of two.
+  Result<Slab> slab(uint64_t bytes, uint64_t alignment, int64_t deadline_ns, bool& unsent);
 
   // ---- Receiving
 
@@ -55,6 +64,8 @@ class Connection {
   bool wait(Exchange& exchange, int64_t deadline_ns);
   /// Takes in what is there, without blocking.
   void take_in();
+  /// Sees to it that the completion queue's descriptor tells of results to come, if somebody may be waiting on it.
+  void watch_for_results();
   /// Ends those exchanges that have a deadline of their own (see Exchange) which has passed.
   void end_expired();
   /// What an exchange ends with whose deadline has passed.
@@ -80,6 +91,7 @@ class Connection {
   // Writing. Between begin and end this thread alone sends, and encoder_ and call_ are its own.
   Status begin_writing(Lock& lock, int64_t deadline_ns, bool& unsent);
   void end_writing(Lock& lock);
+  void enlist(Exchange& exchange);
   Status transmit(Lock& lock, wire::Kind kind, std::span<const std::byte> body,
                   std::span<const std::span<const std::byte>> payload, int64_t deadline_ns,
                   Exchange& exchange, bool& unsent);
@@ -88,6 +100,10 @@ class Connection {
   bool closed_meanwhile() const;
   void fill_call(const CallSpec& spec, uint32_t model);
   Status send_open_model(const char* name, Exchange& exchange, int64_t deadline_ns, bool& unsent);
+  Result<Slab> lease(uint64_t slab_size, uint64_t alignment, int64_t deadline_ns, bool& unsent);
+  void send_released(Lock& lock);
+  bool await(short events, int64_t deadline_ns);
+  void let_descriptor_tell();
 
   // Reading. Only the thread that has set reading_ calls these, with the lock, which step() lets go of.
   void read_for(Lock& lock, const Exchange& exchange, int64_t deadline_ns);
@@ -110,8 +126,12 @@ class Connection {
   const std::string endpoint_;
   const wire::Welcome welcome_;
   CompletionQueue& completions_;
+  const Buffers& buffers_;
+  const std::shared_ptr<Window> window_;  // shared with slabs, which may outlive the connection
+  const std::string no_window_;
   const std::unique_ptr<channel::Channel> channel_;
   const bool may_die_silently_;  // vsock and tcp: a send may succeed though the other end has long been gone
+  int64_t last_sent_ns_ = 0;     // for channels with rings, which take frames though the other end has gone
 
   std::mutex mutex_;
   std::atomic<bool> lost_ = false;  // no new requests
@@ -132,11 +152,12 @@ class Connection {
   UniqueFd writer_wake_;  // an eventfd, made when first needed
   wire::Encoder encoder_;
   wire::Call call_;
+  ResultSizes result_sizes_;
 
-  bool reading_ = false;
-  std::vector<Exchange*> followers_;  // sleep until their answer is here or nobody reads
-  Exchange* receiver_ = nullptr;      // whose answer is coming in
-  bool discard_ = false;              // that exchange was abandoned: the rest of its payload goes nowhere
+  std::atomic<bool> reading_ = false;  // written with the lock
+  std::vector<Exchange*> followers_;   // sleep until their answer is here or nobody reads
+  Exchange* receiver_ = nullptr;       // whose answer is coming in
+  bool discard_ = false;               // that exchange was abandoned: the rest of its payload goes nowhere
   std::vector<channel::Destination> destinations_;
 };
 

@@ -95,6 +95,29 @@ TEST_F(CppApiTest, SubmitsAndPolls) {
   EXPECT_TRUE(hold.wait_for(std::chrono::milliseconds(1)));
 }
 
+// The server shares no memory; tests/integration/buffers_cpp_test.cpp has one that does.
+TEST_F(CppApiTest, BuffersAreMemoryEvenWhereNoneIsShared) {
+  vaccel::Buffer buffer = session_.allocate(4000, 4096);
+  EXPECT_FALSE(buffer.shared());
+  EXPECT_EQ(buffer.size(), 4000u);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer.data()) % 4096, 0u);
+  const std::span<float> values = buffer.as<float>();
+  ASSERT_EQ(values.size(), 1000u);
+  values[999] = 7;
+  vaccel::Buffer moved = std::move(buffer);
+  EXPECT_EQ(reinterpret_cast<float*>(moved.bytes().data())[999], 7);
+  EXPECT_EQ(session_.infer("m", {vaccel::tensor("a", values)})["a"].as<float>()[999], 7);
+  try {
+    (void)session_.allocate(10, 0, true);
+    FAIL() << "it was allocated";
+  } catch (const vaccel::Error& error) {
+    EXPECT_EQ(error.code(), VACCEL_UNIMPLEMENTED);
+  }
+  EXPECT_THROW((void)session_.allocate(0), vaccel::Error);
+  EXPECT_THROW((void)session_.allocate(10, 3), vaccel::Error);
+  static_assert(!std::is_copy_constructible_v<vaccel::Buffer>);
+}
+
 TEST_F(CppApiTest, Describes) {
   EXPECT_GT(session_.ping().count(), 0);
   EXPECT_EQ(session_.endpoint(), server_.endpoint());
@@ -105,6 +128,8 @@ TEST_F(CppApiTest, Describes) {
   const vaccel::Agent agent = session_.agent();
   EXPECT_EQ(agent.version, "test server");
   EXPECT_EQ(agent.backends.at(1).problem, "its library is not here");
+  EXPECT_TRUE(agent.window.starts_with("none: ")) << agent.window;
+  EXPECT_EQ(agent.window_bytes, 0u);
 }
 
 }  // namespace

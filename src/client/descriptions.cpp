@@ -62,8 +62,11 @@ ModelList::ModelList(std::vector<wire::ModelInfo> infos) : vaccel_model_list{} {
   models = views_.data();
 }
 
-Agent::Agent(std::string endpoint_text, wire::Description details, const AgentLimits& limits)
-    : vaccel_agent{}, endpoint_text_(std::move(endpoint_text)), description_(std::move(details)) {
+Agent::Agent(std::string endpoint_text, wire::Description details, AgentLimits limits)
+    : vaccel_agent{},
+      endpoint_text_(std::move(endpoint_text)),
+      limits_(std::move(limits)),
+      description_(std::move(details)) {
   for (const wire::BackendInfo& backend : description_.backends) {
     backend_views_.push_back(
         {backend.name.c_str(), backend.version.c_str(), backend.devices.c_str(), backend.problem.c_str()});
@@ -71,13 +74,15 @@ Agent::Agent(std::string endpoint_text, wire::Description details, const AgentLi
   size = sizeof(vaccel_agent);
   endpoint = endpoint_text_.c_str();
   version = description_.server.c_str();
-  protocol_version = limits.protocol_version;
+  protocol_version = limits_.protocol_version;
   worker_count = description_.worker_count;
-  max_payload_bytes = limits.max_payload_bytes;
-  max_calls_in_flight = limits.max_calls_in_flight;
+  max_payload_bytes = limits_.max_payload_bytes;
+  max_calls_in_flight = limits_.max_calls_in_flight;
   model_count = description_.model_count;
   backend_count = backend_views_.size();
   backends = backend_views_.data();
+  window = limits_.window.c_str();
+  window_bytes = limits_.window_bytes;
 }
 
 wire::ModelInfo copy_model(const vaccel_model& model) {

@@ -41,16 +41,19 @@ struct AgentLimits {
   uint32_t protocol_version = 0;
   uint64_t max_payload_bytes = 0;
   uint32_t max_calls_in_flight = 0;
+  std::string window;  ///< How memory is shared, for people.
+  uint64_t window_bytes = 0;
 };
 
 class Agent : public vaccel_agent {
  public:
-  Agent(std::string endpoint_text, wire::Description details, const AgentLimits& limits);
+  Agent(std::string endpoint_text, wire::Description details, AgentLimits limits);
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
 
  private:
   std::string endpoint_text_;
+  AgentLimits limits_;
   wire::Description description_;
   std::vector<vaccel_backend_info> backend_views_;
 };

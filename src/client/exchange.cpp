@@ -15,12 +15,18 @@ Status unusable(const char* what, const Status& why) {
 
 Status CallExchange::take_body(std::span<const std::byte> body, uint64_t payload_bytes,
                                std::vector<channel::Destination>& destinations) {
-  const auto result = wire::decode_result(body, {.payload_bytes = payload_bytes});
+  const auto result =
+      wire::decode_result(body, {.payload_bytes = payload_bytes, .window = memory_.window != nullptr});
   if (!result) return unusable("result", result.error());
+  memory_.finished = true;
   if (!wants_outputs_ && places_.empty()) return {};
-  auto outputs = lay_out(*result, payload_bytes, places_, destinations);
+  copied_elsewhere_ = result->copied_bytes;
+  area_wanted_ = area_bytes(*result, places_);
+  auto outputs = lay_out(*result, payload_bytes, places_, memory_, destinations);
   if (!outputs) return outputs.error();
   outputs_ = std::move(*outputs);
+  memory_.inputs.reset();  // for the next call, though the caller may keep this one
+  memory_.buffers.clear();
   return {};
 }
 
@@ -28,6 +34,7 @@ Status CallExchange::finish() {
   if (!outputs_) return {};
   if (Status status = check_contents(*outputs_); !status.ok()) return unusable("result", status);
   outputs_->timings.total_ns = static_cast<uint64_t>(now_ns() - started_ns_);
+  outputs_->copied_bytes = memory_.copied_bytes + copied_elsewhere_;
   return {};
 }
 
@@ -36,6 +43,14 @@ Status OpenModelExchange::take_body(std::span<const std::byte> body, uint64_t,
   const auto opened = wire::decode_model_opened(body);
   if (!opened) return unusable("answer", opened.error());
   handle_ = opened->model;
+  return {};
+}
+
+Status LeaseExchange::take_body(std::span<const std::byte> body, uint64_t,
+                                std::vector<channel::Destination>&) {
+  const auto leased = wire::decode_leased(body);
+  if (!leased) return unusable("lease", leased.error());
+  leased_ = *leased;
   return {};
 }
 

@@ -11,12 +11,16 @@
 #include <vector>
 
 #include "channel/channel.h"
+#include "client/buffers.h"
 #include "client/condition.h"
 #include "client/outputs.h"
+#include "client/window.h"
 #include "core/status.h"
 #include "wire/messages.h"
 
 namespace vaccel::client {
+
+class CallExchange;
 
 /// Lives in its caller's frame, or in a submitted request. The connection holds a pointer to it from
 /// Connection::send() until it is done or has been abandoned.
@@ -43,6 +47,7 @@ class Exchange {
                            std::vector<channel::Destination>& destinations) = 0;
   /// The payload, if any, is whole. Failures as for take_body().
   virtual Status finish() { return {}; }
+  virtual CallExchange* as_call() { return nullptr; }
   /// It is done and was sent whole. Called under the connection's lock, before anyone who waits for it is woken.
   virtual void completed() {}
 
@@ -58,6 +63,27 @@ class Exchange {
   Condition wake_;
 };
 
+/// What a call uses of the window, until it is done.
+struct CallMemory {
+  std::shared_ptr<Window> window;        ///< That the call was sent with; null: none. Shared with its slabs.
+  Slab inputs;                           ///< Copies of inputs that did not lie in the window.
+  Slab area;                             ///< For results without a place.
+  std::vector<BufferMemoryPtr> buffers;  ///< Of the program's, with inputs or places. Shared with these.
+  uint64_t copied_bytes = 0;             ///< By this library.
+  uint64_t result_key = 0;               ///< For ResultSizes; 0: its size is not to be remembered.
+  bool finished = false;                 ///< The result is here, so nobody at the other end writes any more.
+
+  CallMemory() = default;
+  CallMemory(CallMemory&&) = default;
+  CallMemory& operator=(CallMemory&&) = default;
+  ~CallMemory() {
+    if (finished) return;
+    area.discard();
+    for (const BufferMemoryPtr& buffer : buffers)
+      buffer->given_up.store(true, std::memory_order_relaxed);
+  }
+};
+
 /// A call and its result.
 class CallExchange : public Exchange {
  public:
@@ -68,12 +94,19 @@ class CallExchange : public Exchange {
       : Exchange(expires_ns), wants_outputs_(wants_outputs), places_(places), started_ns_(started_ns) {}
 
   [[nodiscard]] OutputsPtr& outputs() { return outputs_; }
+  [[nodiscard]] bool wants_outputs() const { return wants_outputs_; }
+  /// Filled in when the call is sent.
+  [[nodiscard]] CallMemory& memory() { return memory_; }
+  /// Bytes that an area for results would have had to have.
+  [[nodiscard]] int64_t started_ns() const { return started_ns_; }
+  [[nodiscard]] uint64_t area_wanted() const { return area_wanted_; }
 
  protected:
   ~CallExchange() = default;
 
  private:
   [[nodiscard]] wire::Kind answer_kind() const override { return wire::Kind::kResult; }
+  CallExchange* as_call() override { return this; }
   Status take_body(std::span<const std::byte> body, uint64_t payload_bytes,
                    std::vector<channel::Destination>& destinations) override;
   Status finish() override;
@@ -81,6 +114,9 @@ class CallExchange : public Exchange {
   bool wants_outputs_;
   std::span<const vaccel_tensor> places_;
   int64_t started_ns_;
+  CallMemory memory_;
+  uint64_t area_wanted_ = 0;
+  uint64_t copied_elsewhere_ = 0;
   OutputsPtr outputs_;
 };
 
@@ -100,6 +136,18 @@ class OpenModelExchange final : public Exchange {
   Status take_body(std::span<const std::byte> body, uint64_t payload_bytes,
                    std::vector<channel::Destination>& destinations) override;
   uint32_t handle_ = 0;
+};
+
+/// The lease of a piece of the window.
+class LeaseExchange final : public Exchange {
+ public:
+  [[nodiscard]] const wire::Leased& leased() const { return leased_; }
+
+ private:
+  [[nodiscard]] wire::Kind answer_kind() const override { return wire::Kind::kLeased; }
+  Status take_body(std::span<const std::byte> body, uint64_t payload_bytes,
+                   std::vector<channel::Destination>& destinations) override;
+  wire::Leased leased_;
 };
 
 class DescribeExchange final : public Exchange {

@@ -377,6 +377,12 @@ Result<std::unique_ptr<vaccel_request>> LocalTransport::submit(const CallSpec& s
   return request;
 }
 
+// The runtime is in this process, and uses any memory where it lies: all of it counts as shared.
+Result<std::unique_ptr<vaccel_buffer>> LocalTransport::allocate_buffer(size_t bytes, uint64_t alignment,
+                                                                       bool) {
+  return ordinary_buffer(bytes, alignment);
+}
+
 Status LocalTransport::ping(int64_t) {
   return {};  // the runtime is in this process: that this runs is the sign of life
 }
@@ -414,7 +420,8 @@ Result<std::unique_ptr<Agent>> LocalTransport::describe_agent() {
   const auto code = table_.describe(runtime_, &sentence.sink(), &agent);
   if (code != VACCEL_OK) return Unexpected{sentence.status(code)};
   return std::make_unique<Agent>(endpoint_, copy_agent(*agent),
-                                 AgentLimits{0, agent->max_payload_bytes, agent->max_calls_in_flight});
+                                 AgentLimits{0, agent->max_payload_bytes, agent->max_calls_in_flight,
+                                             "this process's own memory", agent->max_payload_bytes});
 }
 
 }  // namespace vaccel::client

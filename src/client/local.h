@@ -29,6 +29,8 @@ class LocalTransport final : public Transport {
   Status call(const CallSpec& spec, OutputsPtr* outputs) override;
   Result<std::unique_ptr<vaccel_request>> submit(const CallSpec& spec, const RequestTraits& traits) override;
   void take_in() override {}  // nothing arrives: threads of the runtime complete requests
+  Result<std::unique_ptr<vaccel_buffer>> allocate_buffer(size_t bytes, uint64_t alignment,
+                                                         bool must_be_shared) override;
   Status ping(int64_t deadline_ns) override;
   Status load_model(const char* name) override;
   Result<std::unique_ptr<ModelList>> list_models() override;

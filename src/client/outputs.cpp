@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
+#include "client/exchange.h"
 #include "core/tensor.h"
 #include "wire/limits.h"
 
@@ -19,23 +21,37 @@ struct alignas(wire::kTensorAlignment) Piece {
 // What the public struct begins: tensors, shapes, names and (for lay_out) data follow in the same block.
 struct Block : vaccel_outputs {
   Piece* pieces;
+  Slab* area;  // that results lie in
 };
 
 struct ClassesBlock : vaccel_classes {
   vaccel_outputs* source;  // the labels lie there
 };
 
+// Memory aligned to 64. Of malloc() rather than posix_memalign(), which is several times slower for small results.
+void* allocate(size_t bytes) {
+  if (bytes > SIZE_MAX - 2 * wire::kTensorAlignment) return nullptr;
+  auto* memory = static_cast<std::byte*>(std::malloc(bytes + wire::kTensorAlignment + sizeof(void*)));
+  if (memory == nullptr) return nullptr;
+  const uintptr_t begin =
+      wire::align_up(reinterpret_cast<uintptr_t>(memory) + sizeof(void*), wire::kTensorAlignment);
+  auto* aligned = reinterpret_cast<std::byte*>(begin);
+  std::memcpy(aligned - sizeof(void*), &memory, sizeof memory);
+  return aligned;
+}
+
+void deallocate(void* aligned) {
+  void* memory = nullptr;
+  std::memcpy(&memory, static_cast<std::byte*>(aligned) - sizeof(void*), sizeof memory);
+  std::free(memory);
+}
+
 void free_pieces(Piece* piece) {
   while (piece != nullptr) {
     Piece* next = piece->next;
-    std::free(piece);
+    deallocate(piece);
     piece = next;
   }
-}
-
-void* allocate(size_t bytes) {
-  void* memory = nullptr;
-  return ::posix_memalign(&memory, wire::kTensorAlignment, bytes) == 0 ? memory : nullptr;
 }
 
 Status no_memory(uint64_t bytes) {
@@ -183,17 +199,47 @@ Status cover_payload(std::vector<Landing>& landings, uint64_t payload_bytes,
 void FreeOutputs::operator()(vaccel_outputs* outputs) const {
   if (outputs == nullptr) return;
   free_pieces(static_cast<Block*>(outputs)->pieces);
-  std::free(outputs);
+  delete static_cast<Block*>(outputs)->area;
+  deallocate(static_cast<Block*>(outputs));
 }
 
 void FreeClasses::operator()(vaccel_classes* classes) const {
   if (classes == nullptr) return;
   FreeOutputs{}(static_cast<ClassesBlock*>(classes)->source);
-  std::free(classes);
+  deallocate(static_cast<ClassesBlock*>(classes));
+}
+
+uint64_t area_bytes(const wire::CallResult& result, std::span<const vaccel_tensor> places) {
+  constexpr uint64_t kLeast = 4096;  // smaller ones travel with the result in any case
+  uint64_t bytes = 0;
+  for (size_t index = 0; index < result.outputs.size(); ++index) {
+    const wire::Tensor& tensor = result.outputs[index];
+    if (tensor.bytes > kLeast && place_for(places, index, tensor.name) == nullptr)
+      bytes += wire::align_up(tensor.bytes, wire::kTensorAlignment);
+  }
+  return bytes;
+}
+
+// What becomes of a result that lies in the window.
+enum class Found {
+  kInPlace,    // where the caller wanted it
+  kInArea,     // in the call's own memory, which the result may keep
+  kToBeCopied  // in memory that is not the result's to keep
+};
+
+static Found find_in_window(const wire::Tensor& tensor, const vaccel_tensor* place,
+                            const CallMemory& memory) {
+  const std::byte* at = memory.window->base() + tensor.offset;
+  if (place != nullptr) return at == place->data ? Found::kInPlace : Found::kToBeCopied;
+  const Slab& area = memory.area;
+  const bool in_area = memory.window->is_own() && area.valid() && tensor.offset >= area.offset() &&
+                       tensor.offset - area.offset() <= area.bytes() &&
+                       tensor.bytes <= area.bytes() - (tensor.offset - area.offset());
+  return in_area ? Found::kInArea : Found::kToBeCopied;
 }
 
 Result<OutputsPtr> lay_out(const wire::CallResult& result, uint64_t payload_bytes,
-                           std::span<const vaccel_tensor> places,
+                           std::span<const vaccel_tensor> places, CallMemory& call,
                            std::vector<channel::Destination>& destinations) {
   if (Status status = check_places(places, result.outputs); !status.ok())
     return Unexpected{std::move(status)};
@@ -202,31 +248,58 @@ Result<OutputsPtr> lay_out(const wire::CallResult& result, uint64_t payload_byte
   // Without places the payload lands in one piece, as it comes, which its tensors are views of.
   const bool in_one_piece = places.empty();
   uint64_t data_bytes = in_one_piece ? payload_bytes : 0;
-  if (!in_one_piece) {
-    for (size_t index = 0; index < result.outputs.size(); ++index) {
-      const wire::Tensor& tensor = result.outputs[index];
-      const vaccel_tensor* place = place_for(places, index, tensor.name);
-      if (place == nullptr) {
-        data_bytes += wire::align_up(tensor.bytes, wire::kTensorAlignment);
-      } else if (tensor.bytes > place->bytes) {
-        return Unexpected{too_small(*place, tensor.name, index, tensor.bytes)};
+  bool keeps_area = false;
+  for (size_t index = 0; index < result.outputs.size(); ++index) {
+    const wire::Tensor& tensor = result.outputs[index];
+    const vaccel_tensor* place = place_for(places, index, tensor.name);
+    if (place != nullptr && tensor.bytes > place->bytes)
+      return Unexpected{too_small(*place, tensor.name, index, tensor.bytes)};
+    if (tensor.segment == wire::Segment::kWindow) {
+      const uint64_t size = call.window->size();
+      if (tensor.offset > size || tensor.bytes > size - tensor.offset) {
+        return fail(VACCEL_PROTOCOL_ERROR, "result '%s' does not lie in the window",
+                    printable(tensor.name).c_str());
       }
+      const Found found = find_in_window(tensor, place, call);
+      keeps_area = keeps_area || found == Found::kInArea;
+      if (found == Found::kToBeCopied && place == nullptr) {
+        data_bytes = wire::align_up(data_bytes, wire::kTensorAlignment) +
+                     wire::align_up(tensor.bytes, wire::kTensorAlignment);
+      }
+    } else if (place != nullptr) {
+      continue;
+    } else if (!in_one_piece) {
+      data_bytes += wire::align_up(tensor.bytes, wire::kTensorAlignment);
     }
   }
-  auto* memory = static_cast<std::byte*>(allocate(plan.data + static_cast<size_t>(data_bytes)));
+  if (data_bytes > SIZE_MAX - plan.data) return Unexpected{no_memory(data_bytes)};
+  void* memory = allocate(plan.data + static_cast<size_t>(data_bytes));
   if (memory == nullptr) return Unexpected{no_memory(data_bytes)};
   BlockWriter writer(memory, plan, result.outputs.size());
   OutputsPtr outputs{writer.block()};
-  std::byte* data = memory + plan.data;
-  if (in_one_piece && payload_bytes > 0) destinations.push_back({data, static_cast<size_t>(payload_bytes)});
+  std::byte* const payload = static_cast<std::byte*>(memory) + plan.data;
+  std::byte* free_data = payload;  // where data go that have no other place
+  if (in_one_piece) {
+    if (payload_bytes > 0) destinations.push_back({payload, static_cast<size_t>(payload_bytes)});
+    free_data += wire::align_up(payload_bytes, wire::kTensorAlignment);
+  }
   std::vector<Landing> landings;
   for (size_t index = 0; index < result.outputs.size(); ++index) {
     const wire::Tensor& tensor = result.outputs[index];
-    std::byte* at = data + tensor.offset;
-    if (!in_one_piece) {
-      const vaccel_tensor* place = place_for(places, index, tensor.name);
-      at = place != nullptr ? static_cast<std::byte*>(place->data) : data;
-      if (place == nullptr) data += wire::align_up(tensor.bytes, wire::kTensorAlignment);
+    const vaccel_tensor* place = place_for(places, index, tensor.name);
+    std::byte* at = payload + tensor.offset;
+    if (tensor.segment == wire::Segment::kWindow) {
+      const std::byte* from = call.window->base() + tensor.offset;
+      at = call.window->base() + tensor.offset;
+      if (find_in_window(tensor, place, call) == Found::kToBeCopied) {
+        at = place != nullptr ? static_cast<std::byte*>(place->data) : free_data;
+        if (place == nullptr) free_data += wire::align_up(tensor.bytes, wire::kTensorAlignment);
+        std::memcpy(at, from, tensor.bytes);
+        call.copied_bytes += tensor.bytes;
+      }
+    } else if (!in_one_piece) {
+      at = place != nullptr ? static_cast<std::byte*>(place->data) : free_data;
+      if (place == nullptr) free_data += wire::align_up(tensor.bytes, wire::kTensorAlignment);
       landings.push_back({tensor.offset, tensor.bytes, at});
     }
     writer.add({tensor.name, tensor.dtype, tensor.dimensions(), static_cast<size_t>(tensor.bytes), at});
@@ -235,6 +308,7 @@ Result<OutputsPtr> lay_out(const wire::CallResult& result, uint64_t payload_byte
     if (Status status = cover_payload(landings, payload_bytes, destinations); !status.ok())
       return Unexpected{std::move(status)};
   }
+  if (keeps_area) writer.block()->area = new Slab(std::move(call.area));
   outputs->timings = result.timings;
   return outputs;
 }
@@ -335,6 +409,7 @@ Result<ClassesPtr> classes_from(OutputsPtr outputs) {
   block->count = count;
   block->items = items;
   block->timings = outputs->timings;
+  block->copied_bytes = outputs->copied_bytes;
   block->source = outputs.release();
   return ClassesPtr{block};
 }

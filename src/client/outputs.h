@@ -27,13 +27,20 @@ struct FreeClasses {
 };
 using ClassesPtr = std::unique_ptr<vaccel_classes, FreeClasses>;
 
+struct CallMemory;
+
 /// Makes memory for a result whose payload is about to arrive: one block with everything in it, except for what
-/// goes to `places`, the caller's memory. @param destinations  out: where the payload's bytes go, in order.
+/// goes to `places`, the caller's memory, and what lies in the window already. Results in the area of the session's own
+/// window stay there, and the block has the area from now on; out of a VM's window, whose memory may become another
+/// session's, they are copied. @param destinations  out: where the payload's bytes go, in order.
 /// INVALID_ARGUMENT: a place is too small or belongs to no result; RESOURCE_EXHAUSTED: no memory;
-/// PROTOCOL_ERROR: tensors that overlap.
+/// PROTOCOL_ERROR: tensors that overlap, or lie where nobody told the agent to put them.
 Result<OutputsPtr> lay_out(const wire::CallResult& result, uint64_t payload_bytes,
-                           std::span<const vaccel_tensor> places,
+                           std::span<const vaccel_tensor> places, CallMemory& memory,
                            std::vector<channel::Destination>& destinations);
+
+/// How large an area would have taken all results that have no place and are worth it; 0: there are none.
+uint64_t area_bytes(const wire::CallResult& result, std::span<const vaccel_tensor> places);
 
 /// Checks what only the bytes themselves show: the offsets of strings. PROTOCOL_ERROR.
 Status check_contents(const vaccel_outputs& outputs);

@@ -31,7 +31,7 @@ class RemoteRequest final : public vaccel_request, private CallExchange {
     completions_.remove(*this);
   }
 
-  Exchange& exchange() { return *this; }
+  CallExchange& exchange() { return *this; }
   /// Before it is sent: once it is, another thread may complete it and hand it out.
   void on(std::shared_ptr<Connection> connection) { connection_ = std::move(connection); }
 
@@ -71,9 +71,10 @@ RemoteTransport::RemoteTransport(Settings settings, CompletionQueue& completions
 
 Result<RemoteTransport::ConnectionPtr> RemoteTransport::connect(int64_t deadline_ns) const {
   const int64_t limit_ns = now_ns() + settings_.connect_timeout_ns;
-  auto greeted = greet(settings_.endpoint, settings_.client_name, earlier(limit_ns, deadline_ns));
+  auto greeted =
+      greet(settings_.endpoint, settings_.client_name, settings_.sharing, earlier(limit_ns, deadline_ns));
   if (!greeted) return Unexpected{greeted.error()};
-  return ConnectionPtr{new Connection(std::move(*greeted), endpoint_, completions_)};
+  return ConnectionPtr{new Connection(std::move(*greeted), endpoint_, completions_, *buffers_)};
 }
 
 Result<RemoteTransport::ConnectionPtr> RemoteTransport::connection(int64_t deadline_ns) {
@@ -116,7 +117,7 @@ Result<RemoteTransport::ConnectionPtr> RemoteTransport::send_once(int64_t deadli
   }
 }
 
-Status RemoteTransport::send_call(Connection& connection, const CallSpec& spec, Exchange& exchange,
+Status RemoteTransport::send_call(Connection& connection, const CallSpec& spec, CallExchange& exchange,
                                   bool& unsent) {
   uint32_t model = 0;
   if (spec.model != nullptr) {
@@ -146,7 +147,29 @@ Result<std::unique_ptr<vaccel_request>> RemoteTransport::submit(const CallSpec& 
     return send_call(*current, spec, request->exchange(), unsent);
   });
   if (!connection) return Unexpected{connection.error()};
+  (*connection)->watch_for_results();
   return request;
+}
+
+Result<std::unique_ptr<vaccel_buffer>> RemoteTransport::allocate_buffer(size_t bytes, uint64_t alignment,
+                                                                        bool must_be_shared) {
+  Slab slab;
+  std::string no_window;
+  const auto connection = send_once(0, [&](const ConnectionPtr& current, bool& unsent) -> Status {
+    no_window = current->no_window();
+    if (!current->window()) return {};
+    auto leased = current->slab(bytes, alignment, 0, unsent);
+    if (!leased) return leased.error();
+    slab = std::move(*leased);
+    return {};
+  });
+  if (!connection) return Unexpected{connection.error()};
+  if (slab.valid()) return std::make_unique<vaccel_buffer>(std::move(slab), bytes, buffers_);
+  if (must_be_shared) {
+    return fail(VACCEL_UNIMPLEMENTED, "this session shares no memory with the agent at %s: %s",
+                endpoint_.c_str(), no_window.c_str());
+  }
+  return ordinary_buffer(bytes, alignment);
 }
 
 void RemoteTransport::take_in() {
@@ -185,7 +208,10 @@ Result<wire::Description> RemoteTransport::describe(const wire::Describe& what, 
   if (!exchange.status().ok()) return Unexpected{exchange.status()};
   if (limits != nullptr) {
     const wire::Welcome& welcome = (*connection)->welcome();
-    *limits = {welcome.version, welcome.max_payload_bytes, welcome.max_calls_in_flight};
+    const auto& window = (*connection)->window();
+    *limits = {welcome.version, welcome.max_payload_bytes, welcome.max_calls_in_flight,
+               window ? window->description() : "none: " + (*connection)->no_window(),
+               window ? window->max_leased_bytes() : 0};
   }
   return std::move(exchange.description());
 }

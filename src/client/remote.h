@@ -23,6 +23,7 @@ class RemoteTransport final : public Transport {
     channel::Endpoint endpoint;
     std::string client_name;
     int64_t connect_timeout_ns = 0;
+    Sharing sharing = {};
   };
   /// Connects and greets. @param completions  Outlives the transport.
   static Result<std::unique_ptr<Transport>> open(Settings settings, CompletionQueue& completions);
@@ -30,6 +31,8 @@ class RemoteTransport final : public Transport {
   Status call(const CallSpec& spec, OutputsPtr* outputs) override;
   Result<std::unique_ptr<vaccel_request>> submit(const CallSpec& spec, const RequestTraits& traits) override;
   void take_in() override;
+  Result<std::unique_ptr<vaccel_buffer>> allocate_buffer(size_t bytes, uint64_t alignment,
+                                                         bool must_be_shared) override;
   Status ping(int64_t deadline_ns) override;
   Status load_model(const char* name) override;
   Result<std::unique_ptr<ModelList>> list_models() override;
@@ -42,19 +45,20 @@ class RemoteTransport final : public Transport {
   RemoteTransport(Settings settings, CompletionQueue& completions);
 
   /// The connection, made anew if it was lost. One thread connects, others wait for it.
-  Result<ConnectionPtr> connection(int64_t deadline_ns);
+  [[gnu::noinline]] Result<ConnectionPtr> connection(int64_t deadline_ns);
   Result<ConnectionPtr> connect(int64_t deadline_ns) const;
 
   /// Runs `send(connection, unsent)`, and again on a new connection if the old one turned out to be lost before
   /// it had taken anything. @return the connection that took it.
   template <typename Send>
   Result<ConnectionPtr> send_once(int64_t deadline_ns, Send send);
-  static Status send_call(Connection& connection, const CallSpec& spec, Exchange& exchange, bool& unsent);
+  static Status send_call(Connection& connection, const CallSpec& spec, CallExchange& exchange, bool& unsent);
   Result<wire::Description> describe(const wire::Describe& what, AgentLimits* limits);
 
   const Settings settings_;
   const std::string endpoint_;
   CompletionQueue& completions_;
+  const std::shared_ptr<Buffers> buffers_{new Buffers};  // shared with buffers that are freed late
 
   std::mutex mutex_;
   ConnectionPtr connection_;

@@ -34,7 +34,10 @@ Result<std::unique_ptr<vaccel_session>> open_at(const std::string& text, const v
     RemoteTransport::Settings settings{
         .endpoint = std::move(*endpoint),
         .client_name = options.client_name != nullptr ? options.client_name : program_invocation_short_name,
-        .connect_timeout_ns = int64_t{timeout_ms} * 1'000'000};
+        .connect_timeout_ns = int64_t{timeout_ms} * 1'000'000,
+        .sharing = {.window = (options.flags & VACCEL_OPEN_NO_WINDOW) == 0,
+                    .rings = (options.flags & VACCEL_OPEN_NO_RINGS) == 0,
+                    .spin = (options.flags & VACCEL_OPEN_NO_SPIN) == 0}};
     transport = RemoteTransport::open(std::move(settings), session->completions);
   }
   if (!transport) return Unexpected{transport.error()};

@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "client/buffers.h"
 #include "client/call.h"
 #include "client/descriptions.h"
 #include "client/outputs.h"
@@ -26,6 +27,11 @@ class Transport {
                                                          const RequestTraits& traits) = 0;
   /// Takes in what has arrived for submitted calls, without blocking, and ends those whose deadline has passed.
   virtual void take_in() = 0;
+
+  /// Memory for tensors. @param alignment  A power of two, at least that of a pointer.
+  /// RESOURCE_EXHAUSTED; UNIMPLEMENTED: it must be shared, and cannot be.
+  virtual Result<std::unique_ptr<vaccel_buffer>> allocate_buffer(size_t bytes, uint64_t alignment,
+                                                                 bool must_be_shared) = 0;
 
   /// A sign of life.
   virtual Status ping(int64_t deadline_ns) = 0;

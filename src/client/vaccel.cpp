@@ -3,6 +3,8 @@
 // The C API: checks what callers hand in, and says what became of it. All else is elsewhere.
 #include "vaccel/vaccel.h"
 
+#include <algorithm>
+#include <bit>
 #include <limits>
 
 #include "client/call.h"
@@ -159,8 +161,11 @@ vaccel_status vaccel_open(const char* endpoint, const vaccel_open_options* optio
   vaccel_open_options known;
   if (Status status = vaccel::client::read_sized(options, "vaccel_open_options", known); !status.ok())
     return report(status);
-  if (known.reserved != 0)
-    return report({VACCEL_INVALID_ARGUMENT, "vaccel_open_options has a reserved field that is not zero"});
+  constexpr uint32_t kFlags = VACCEL_OPEN_NO_WINDOW | VACCEL_OPEN_NO_RINGS | VACCEL_OPEN_NO_SPIN;
+  if ((known.flags & ~kFlags) != 0) {
+    return report(failure(VACCEL_INVALID_ARGUMENT,
+                          "vaccel_open_options has flags 0x%x; only 0x%x are defined", known.flags, kFlags));
+  }
   auto opened =
       endpoint != nullptr ? vaccel::client::open_at(endpoint, known) : vaccel::client::open_anywhere(known);
   if (!opened) return report(opened.error());
@@ -235,6 +240,60 @@ vaccel_status vaccel_ping(vaccel_session* session, const vaccel_call_options* op
   if (Status status = session->transport->ping(spec.deadline_ns); !status.ok()) return report(status);
   if (round_trip_ns != nullptr) *round_trip_ns = stopwatch.elapsed_ns();
   return VACCEL_OK;
+}
+
+// ---- Buffers
+
+vaccel_status vaccel_buffer_alloc(vaccel_session* session, size_t bytes, const vaccel_buffer_options* options,
+                                  vaccel_buffer** buffer) {
+  if (session == nullptr) return report(is_null("the session"));
+  if (buffer == nullptr) return report(is_null("the place for the buffer"));
+  vaccel_buffer_options known;
+  if (Status status = vaccel::client::read_sized(options, "vaccel_buffer_options", known); !status.ok())
+    return report(status);
+  if ((known.flags & ~VACCEL_BUFFER_SHARED) != 0 || known.reserved != 0) {
+    return report(
+        failure(VACCEL_INVALID_ARGUMENT,
+                "vaccel_buffer_options has flags 0x%x and reserved 0x%x; only VACCEL_BUFFER_SHARED (0x%x) is "
+                "defined",
+                known.flags, known.reserved, VACCEL_BUFFER_SHARED));
+  }
+  if (bytes == 0) return report({VACCEL_INVALID_ARGUMENT, "a buffer of 0 bytes is asked for"});
+  const uint64_t alignment = known.alignment == 0 ? vaccel::wire::kTensorAlignment : known.alignment;
+  if (!std::has_single_bit(alignment) || alignment > vaccel::wire::kMaxLeaseAlignment) {
+    return report(failure(VACCEL_INVALID_ARGUMENT,
+                          "an alignment of %llu is asked for; it must be a power of two up to %llu",
+                          static_cast<unsigned long long>(alignment),
+                          static_cast<unsigned long long>(vaccel::wire::kMaxLeaseAlignment)));
+  }
+  auto allocated = session->transport->allocate_buffer(bytes, std::max<uint64_t>(alignment, sizeof(void*)),
+                                                       (known.flags & VACCEL_BUFFER_SHARED) != 0);
+  if (!allocated) return report(allocated.error());
+  *buffer = allocated->release();
+  return VACCEL_OK;
+}
+
+vaccel_status vaccel_buffer_map(const vaccel_buffer* buffer, void** data) {
+  if (buffer == nullptr) return report(is_null("the buffer"));
+  if (data == nullptr) return report(is_null("the place for the memory's address"));
+  if (buffer->lost()) {
+    return report({VACCEL_UNAVAILABLE,
+                   "the buffer was leased from an agent that has gone since; free it and allocate another"});
+  }
+  *data = buffer->data;
+  return VACCEL_OK;
+}
+
+size_t vaccel_buffer_size(const vaccel_buffer* buffer) {
+  return buffer != nullptr ? buffer->size : 0;
+}
+
+int vaccel_buffer_is_shared(const vaccel_buffer* buffer) {
+  return buffer != nullptr && buffer->shared() ? 1 : 0;
+}
+
+void vaccel_buffer_free(vaccel_buffer* buffer) {
+  delete buffer;
 }
 
 // ---- Calls that do not block

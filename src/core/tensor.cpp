@@ -111,6 +111,12 @@ bool is_known_dtype(int dtype) {
   return dtype >= VACCEL_FLOAT32 && dtype <= VACCEL_STRING;
 }
 
+bool is_usable_in_place(int dtype, uint64_t address) {
+  const bool is_floating_point = dtype == VACCEL_FLOAT32 || dtype == VACCEL_FLOAT64 ||
+                                 dtype == VACCEL_FLOAT16 || dtype == VACCEL_BFLOAT16;
+  return is_floating_point && address % element_size(dtype) == 0;
+}
+
 const char* dtype_name(int dtype) {
   static constexpr const char* kNames[] = {"unknown", "float32", "float64", "float16", "bfloat16",
                                            "int8",    "int16",   "int32",   "int64",   "uint8",

@@ -20,6 +20,12 @@ size_t element_size(int dtype);
 /// Whether `dtype` is one of vaccel_dtype.
 bool is_known_dtype(int dtype);
 
+/// Whether a framework may use elements of this type where they lie, in memory that somebody else may write to
+/// meanwhile: floating-point numbers, whatever they become, are numbers. Anything else (an integer that is used as an
+/// index, a string's offset, an encoded image) has to be copied first and then checked, and so has what lies at an
+/// address that its type does not allow.
+bool is_usable_in_place(int dtype, uint64_t address);
+
 /// "float32"; "unknown" for a number that is no dtype.
 const char* dtype_name(int dtype);
 

@@ -24,7 +24,13 @@ TEST_F(ConfigTest, ReadsTheRuntimesKeysAndLetsTheAgentsThrough) {
   const auto config = read(R"(
 listen = ["unix:/run/vaccel/agent.sock"]
 log = "info"
+control = "/run/vaccel/control.sock"
+spin_us = 0
 catalogue = "models"
+[window]
+enabled = true
+[[vm]]
+name = "one"
 [limits]
 max_sessions = 5
 [worker]

@@ -37,6 +37,8 @@ struct RuntimeCall {
   const vaccel_attribute* attributes;
   size_t attribute_count;
   /// Views that passed check_view() and are dense.
+  /// Of what is not floating-point nobody changes a byte during the call: it may be parsed and indexed with in place.
+  /// Floating-point numbers may change: they lie in memory that a guest can write to.
   const vaccel_tensor* inputs;
   size_t input_count;
   int64_t deadline_ns;

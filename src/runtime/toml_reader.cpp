@@ -13,6 +13,7 @@
 #include <sstream>
 #include <tuple>
 
+#include "core/byte_size.h"
 #include "runtime/file_bytes.h"
 
 namespace vaccel::runtime {
@@ -180,6 +181,28 @@ std::optional<int64_t> TomlTable::integer(std::string_view key, int64_t least, i
     return std::nullopt;
   }
   return value->get();
+}
+
+std::optional<uint64_t> TomlTable::byte_size(std::string_view key, uint64_t least, uint64_t most) {
+  skip(key);
+  const toml::node* node = find(*node_->table, key);
+  if (node == nullptr) return std::nullopt;
+  if (!node->is_integer() && !node->is_string()) {
+    mistake(key, quoted(key) + " must be a size such as 4096 or \"512M\", not " + type_text(*node));
+    return std::nullopt;
+  }
+  const auto size = parse_byte_size(node->is_integer() ? std::to_string(node->as_integer()->get())
+                                                       : node->as_string()->get());
+  if (!size) {
+    mistake(key, quoted(key) + ": " + size.error().message());
+    return std::nullopt;
+  }
+  if (*size < least || *size > most) {
+    mistake(key, quoted(key) + " is " + std::to_string(*size) + " bytes; it must be " +
+                     std::to_string(least) + " to " + std::to_string(most));
+    return std::nullopt;
+  }
+  return *size;
 }
 
 std::optional<double> TomlTable::number(std::string_view key) {

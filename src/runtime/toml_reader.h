@@ -36,6 +36,8 @@ class TomlTable {
   std::optional<bool> boolean(std::string_view key);
   /// An integer within [least, most].
   std::optional<int64_t> integer(std::string_view key, int64_t least, int64_t most);
+  /// A size within [least, most]: an integer, or a string such as "512M".
+  std::optional<uint64_t> byte_size(std::string_view key, uint64_t least, uint64_t most);
   /// A finite number; integers count.
   std::optional<double> number(std::string_view key);
   /// A string that is one of `words`; the index of it.

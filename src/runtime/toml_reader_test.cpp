@@ -19,6 +19,8 @@ TEST(TomlReader, ReadsEveryType) {
 text = "word"
 flag = true
 count = 7
+size = "2M"
+bytes = 4096
 ratio = 2.5
 list = ["a", "b"]
 triple = [1, 2.5, -3]
@@ -34,6 +36,8 @@ y = 2
   EXPECT_EQ(root.string("text"), "word");
   EXPECT_EQ(root.boolean("flag"), true);
   EXPECT_EQ(root.integer("count", 0, 10), 7);
+  EXPECT_EQ(root.byte_size("size", 0, 1 << 30), 2u << 20);
+  EXPECT_EQ(root.byte_size("bytes", 0, 4096), 4096u);
   EXPECT_EQ(root.number("ratio"), 2.5);
   EXPECT_EQ(root.strings("list"), (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(root.numbers("triple", 3), (std::vector<double>{1, 2.5, -3}));
@@ -60,6 +64,7 @@ TEST_P(TomlMistakes, AreToldWithTheirPlace) {
   (void)root.required("name", root.string("name"));
   (void)root.boolean("flag");
   (void)root.integer("count", 1, 9);
+  (void)root.byte_size("size", 4096, 8192);
   (void)root.number("ratio");
   (void)root.strings("list");
   (void)root.numbers("triple", 3);
@@ -80,6 +85,15 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"name = ''\nflag = 'yes'", "file.toml:2:8: 'flag' must be true or false, not a string"},
         Mistake{"name = ''\ncount = 1.0", "file.toml:2:9: 'count' must be an integer, not a number"},
         Mistake{"name = ''\ncount = 10", "file.toml:2:9: 'count' is 10; it must be 1 to 9"},
+        Mistake{"name = ''\nsize = 4095", "file.toml:2:8: 'size' is 4095 bytes; it must be 4096 to 8192"},
+        Mistake{"name = ''\nsize = '1G'",
+                "file.toml:2:8: 'size' is 1073741824 bytes; it must be 4096 to 8192"},
+        Mistake{"name = ''\nsize = 4.5",
+                "file.toml:2:8: 'size' must be a size such as 4096 or \"512M\", not a number"},
+        Mistake{
+            "name = ''\nsize = 'much'",
+            "file.toml:2:8: 'size': 'much' is not a size; write a number of bytes, or one with K, M, G or T: "
+            "512M"},
         Mistake{"name = ''\nratio = nan", "file.toml:2:9: 'ratio' must be a finite number, not nan"},
         Mistake{"name = ''\nratio = '1'", "file.toml:2:9: 'ratio' must be a finite number, not a string"},
         Mistake{"name = ''\nlist = 'a'", "file.toml:2:8: 'list' must be an array of strings, not a string"},

@@ -21,8 +21,8 @@ T get(std::span<const std::byte, kHeaderBytes> bytes, size_t offset) {
 }
 
 bool is_known(uint8_t kind) {
-  return (kind >= static_cast<uint8_t>(Kind::kHello) && kind <= static_cast<uint8_t>(Kind::kRelease)) ||
-         (kind >= static_cast<uint8_t>(Kind::kWelcome) && kind <= static_cast<uint8_t>(Kind::kFailure));
+  return (kind >= static_cast<uint8_t>(Kind::kHello) && kind <= static_cast<uint8_t>(Kind::kReadStatus)) ||
+         (kind >= static_cast<uint8_t>(Kind::kWelcome) && kind <= static_cast<uint8_t>(Kind::kStatus));
 }
 
 }  // namespace
@@ -55,6 +55,30 @@ const char* kind_name(Kind kind) {
       return "result";
     case Kind::kFailure:
       return "failure";
+    case Kind::kOpenWindow:
+      return "open-window";
+    case Kind::kLease:
+      return "lease";
+    case Kind::kImportWindow:
+      return "import-window";
+    case Kind::kDropWindow:
+      return "drop-window";
+    case Kind::kWake:
+      return "wake";
+    case Kind::kAttachVm:
+      return "attach-vm";
+    case Kind::kDetachVm:
+      return "detach-vm";
+    case Kind::kReadStatus:
+      return "read-status";
+    case Kind::kWindowOpened:
+      return "window-opened";
+    case Kind::kLeased:
+      return "leased";
+    case Kind::kVmAttached:
+      return "vm-attached";
+    case Kind::kStatus:
+      return "status";
   }
   return "unknown";
 }

@@ -24,6 +24,12 @@ inline constexpr size_t kMaxReleases = 1024;
 /// Where tensors start in a payload or segment: what every vector unit and every framework is content with.
 inline constexpr uint64_t kTensorAlignment = 64;
 
+/// Window numbers between agent and worker begin here.
+inline constexpr uint32_t kFirstWindowNumber = 16;
+inline constexpr size_t kMaxVmsInBody = 64;
+/// Alignment that a lease may be asked for: a power of two up to this.
+inline constexpr uint64_t kMaxLeaseAlignment = uint64_t{2} << 20;
+
 constexpr uint64_t align_up(uint64_t value, uint64_t alignment) {
   return (value + alignment - 1) / alignment * alignment;
 }

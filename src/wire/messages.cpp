@@ -1,275 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The codec of calls, models and descriptions. Windows and control are in window_messages.cpp.
 #include "wire/messages.h"
 
 #include <algorithm>
 #include <cstring>
 
-#include "core/tensor.h"
-#include "wire/limits.h"
-
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wconversion"
-#pragma GCC diagnostic ignored "-Wshadow"
-#include "wire/schema_generated.h"
-#pragma GCC diagnostic pop
+#include "wire/codec.h"
 
 namespace vaccel::wire {
-
-namespace fb = flatbuffers;
-
-struct Encoder::Builder {
-  fb::FlatBufferBuilder flat{1024};
-};
-
-namespace {
-
-// ---- Encoding
-
-std::string_view cut(std::string_view text, size_t limit) {
-  return text.substr(0, limit);
-}
-
-fb::Offset<fb::String> put_text(fb::FlatBufferBuilder& flat, std::string_view text,
-                                size_t limit = kMaxTextBytes) {
-  if (text.empty()) return {};
-  const std::string_view kept = cut(text, limit);
-  return flat.CreateString(kept.data(), kept.size());
-}
-
-fb::Offset<schema::Tensor> put_tensor(fb::FlatBufferBuilder& flat, const Tensor& tensor) {
-  const auto name = put_text(flat, tensor.name, kMaxNameBytes);
-  const auto shape = flat.CreateVector(tensor.shape.data(), static_cast<size_t>(tensor.rank));
-  return schema::CreateTensor(flat, name, static_cast<uint8_t>(tensor.dtype), shape,
-                              static_cast<uint32_t>(tensor.segment), tensor.offset, tensor.bytes);
-}
-
-template <typename T, typename Put>
-auto put_all(fb::FlatBufferBuilder& flat, const std::vector<T>& items, Put put) {
-  using Offset = decltype(put(flat, items.front()));
-  std::vector<Offset> offsets;
-  offsets.reserve(items.size());
-  for (const T& item : items)
-    offsets.push_back(put(flat, item));
-  return flat.CreateVector(offsets.data(), offsets.size());
-}
-
-fb::Offset<schema::Attribute> put_attribute(fb::FlatBufferBuilder& flat, const Attribute& attribute) {
-  const auto name = put_text(flat, attribute.name, kMaxNameBytes);
-  if (const auto* integer = std::get_if<int64_t>(&attribute.value)) {
-    return schema::CreateAttribute(flat, name, schema::Value_Integer,
-                                   schema::CreateInteger(flat, *integer).Union());
-  }
-  if (const auto* real = std::get_if<double>(&attribute.value)) {
-    return schema::CreateAttribute(flat, name, schema::Value_Real, schema::CreateReal(flat, *real).Union());
-  }
-  const auto text = put_text(flat, *std::get_if<std::string>(&attribute.value));
-  return schema::CreateAttribute(flat, name, schema::Value_Text, schema::CreateText(flat, text).Union());
-}
-
-fb::Offset<schema::TensorInfo> put_tensor_info(fb::FlatBufferBuilder& flat, const TensorInfo& info) {
-  const auto name = put_text(flat, info.name, kMaxNameBytes);
-  const auto rank = info.rank < 0 ? size_t{0} : static_cast<size_t>(info.rank);
-  const auto shape = flat.CreateVector(info.shape.data(), rank);
-  return schema::CreateTensorInfo(flat, name, static_cast<uint8_t>(info.dtype), shape, info.rank < 0);
-}
-
-fb::Offset<schema::ModelInfo> put_model(fb::FlatBufferBuilder& flat, const ModelInfo& model) {
-  const auto name = put_text(flat, model.name, kMaxNameBytes);
-  const auto task = put_text(flat, model.task, kMaxNameBytes);
-  const auto description = put_text(flat, model.description, 512);
-  const auto version = put_text(flat, model.version, kMaxNameBytes);
-  const auto license = put_text(flat, model.license, kMaxNameBytes);
-  const auto backend = put_text(flat, model.backend, kMaxNameBytes);
-  const auto problem = put_text(flat, model.problem, 512);
-  const auto inputs = put_all(flat, model.inputs, put_tensor_info);
-  const auto outputs = put_all(flat, model.outputs, put_tensor_info);
-  return schema::CreateModelInfo(flat, name, task, description, version, license, backend, problem, inputs,
-                                 outputs);
-}
-
-fb::Offset<schema::BackendInfo> put_backend(fb::FlatBufferBuilder& flat, const BackendInfo& backend) {
-  const auto name = put_text(flat, backend.name, kMaxNameBytes);
-  const auto version = put_text(flat, backend.version, kMaxNameBytes);
-  const auto devices = put_text(flat, backend.devices, kMaxNameBytes);
-  const auto problem = put_text(flat, backend.problem, 512);
-  return schema::CreateBackendInfo(flat, name, version, devices, problem);
-}
-
-template <typename T>
-std::span<const std::byte> finish(fb::FlatBufferBuilder& flat, fb::Offset<T> root) {
-  flat.Finish(root);
-  return {reinterpret_cast<const std::byte*>(flat.GetBufferPointer()), flat.GetSize()};
-}
-
-// ---- Decoding
-
-// Runs read(const Table&) on a verified body. FlatBuffers wants 8-byte alignment, so a body that has another
-// moves.
-template <typename Table, typename Read>
-auto with_body(std::span<const std::byte> body, const char* what, Read read)
-    -> decltype(read(*static_cast<const Table*>(nullptr))) {
-  if (body.size() > kMaxBodyBytes) {
-    return fail(VACCEL_PROTOCOL_ERROR, "a %s body of %zu bytes is over the limit of %u", what, body.size(),
-                kMaxBodyBytes);
-  }
-  std::unique_ptr<uint64_t[]> aligned;
-  const auto* bytes = reinterpret_cast<const uint8_t*>(body.data());
-  if (reinterpret_cast<uintptr_t>(bytes) % alignof(uint64_t) != 0) {
-    aligned = std::make_unique<uint64_t[]>(body.size() / sizeof(uint64_t) + 1);
-    std::memcpy(aligned.get(), body.data(), body.size());
-    bytes = reinterpret_cast<const uint8_t*>(aligned.get());
-  }
-  // No table of ours nests deeper than 4, and 64 tensors with 64 attributes and their values stay under 512
-  // tables.
-  fb::Verifier verifier(bytes, body.size(), /*max_depth=*/8, /*max_tables=*/2048);
-  if (!verifier.VerifyBuffer<Table>(nullptr)) {
-    return fail(VACCEL_PROTOCOL_ERROR, "the %zu bytes of a %s body are not what the schema says", body.size(),
-                what);
-  }
-  return read(*fb::GetRoot<Table>(bytes));
-}
-
-// An element of a vector of numbers. FlatBuffers' verifier lets vectors of 8-byte elements lie at 4-byte alignment, which a
-// plain load may not.
-template <typename T>
-T element(const fb::Vector<T>& vector, size_t index) {
-  T value;
-  std::memcpy(&value, vector.Data() + index * sizeof(T), sizeof(T));
-  return value;
-}
-
-// Collects the first thing that is wrong, so that readers of many fields need one check at the end.
-class Checker {
- public:
-  std::string text(const fb::String* text, const char* what, size_t limit) {
-    if (text == nullptr) return {};
-    if (text->size() > limit) {
-      note(failure(VACCEL_INVALID_ARGUMENT, "%s has %u bytes; at most %zu are allowed", what, text->size(),
-                   limit));
-      return {};
-    }
-    if (std::memchr(text->data(), 0, text->size()) != nullptr) {
-      note(failure(VACCEL_INVALID_ARGUMENT, "%s has a NUL in it", what));
-      return {};
-    }
-    return text->str();
-  }
-
-  template <typename T>
-  size_t count(const fb::Vector<T>* vector, const char* what, size_t limit) {
-    if (vector == nullptr) return 0;
-    if (vector->size() > limit) {
-      note(failure(VACCEL_INVALID_ARGUMENT, "%u %s are more than the %zu allowed", vector->size(), what,
-                   limit));
-      return 0;
-    }
-    return vector->size();
-  }
-
-  Tensor tensor(const schema::Tensor& source, const TensorRules& rules) {
-    Tensor tensor;
-    tensor.name = text(source.name(), "a tensor's name", kMaxNameBytes);
-    const std::string named = "tensor '" + printable(tensor.name) + "'";
-    tensor.dtype = source.dtype();
-    if (!is_known_dtype(tensor.dtype)) {
-      note(failure(VACCEL_INVALID_ARGUMENT, "%s has dtype %d, which is none", named.c_str(), tensor.dtype));
-      return tensor;
-    }
-    tensor.rank = static_cast<int32_t>(count(source.shape(), "dimensions of a tensor", VACCEL_MAX_RANK));
-    for (int32_t axis = 0; axis < tensor.rank; ++axis) {
-      tensor.shape[static_cast<size_t>(axis)] = element(*source.shape(), static_cast<size_t>(axis));
-    }
-    tensor.offset = source.offset();
-    tensor.bytes = source.bytes();
-    place(tensor, source.segment(), rules, named);
-    size(tensor, named);
-    return tensor;
-  }
-
-  TensorInfo tensor_info(const schema::TensorInfo& source) {
-    TensorInfo info;
-    info.name = text(source.name(), "a tensor's name", kMaxNameBytes);
-    info.dtype = source.dtype();
-    if (!is_known_dtype(info.dtype)) {
-      note(failure(VACCEL_INVALID_ARGUMENT, "a described tensor has dtype %d, which is none", info.dtype));
-    }
-    info.rank = static_cast<int32_t>(count(source.shape(), "dimensions of a tensor", VACCEL_MAX_RANK));
-    for (int32_t axis = 0; axis < info.rank; ++axis) {
-      info.shape[static_cast<size_t>(axis)] = element(*source.shape(), static_cast<size_t>(axis));
-    }
-    if (source.any_rank()) info.rank = -1;
-    return info;
-  }
-
-  Attribute attribute(const schema::Attribute& source) {
-    Attribute attribute;
-    attribute.name = text(source.name(), "an attribute's name", kMaxNameBytes);
-    if (const auto* integer = source.value_as_Integer()) {
-      attribute.value = integer->value();
-    } else if (const auto* real = source.value_as_Real()) {
-      attribute.value = real->value();
-    } else if (const auto* words = source.value_as_Text()) {
-      attribute.value = text(words->value(), "an attribute's text", kMaxTextBytes);
-    } else {
-      note(
-          failure(VACCEL_INVALID_ARGUMENT, "attribute '%s' has no value", printable(attribute.name).c_str()));
-    }
-    return attribute;
-  }
-
-  void note(Status status) {
-    if (first_.ok()) first_ = std::move(status);
-  }
-
-  template <typename T>
-  Result<T> done(T value) {
-    if (!first_.ok()) return Unexpected{std::move(first_)};
-    return value;
-  }
-
- private:
-  void place(Tensor& tensor, uint32_t segment, const TensorRules& rules, const std::string& named) {
-    if (segment > static_cast<uint32_t>(Segment::kResults) || (segment != 0 && !rules.other_segments)) {
-      note(failure(VACCEL_INVALID_ARGUMENT, "%s lies in segment %u, which is not this sender's to use",
-                   named.c_str(), segment));
-      return;
-    }
-    tensor.segment = static_cast<Segment>(segment);
-    if (tensor.offset % kTensorAlignment != 0) {
-      note(failure(VACCEL_INVALID_ARGUMENT, "%s lies at offset %llu, not a multiple of %llu", named.c_str(),
-                   static_cast<unsigned long long>(tensor.offset),
-                   static_cast<unsigned long long>(kTensorAlignment)));
-    }
-    if (tensor.segment == Segment::kPayload &&
-        (tensor.offset > rules.payload_bytes || tensor.bytes > rules.payload_bytes - tensor.offset)) {
-      note(failure(VACCEL_INVALID_ARGUMENT,
-                   "%s, %llu bytes at offset %llu, reaches beyond the payload's %llu bytes", named.c_str(),
-                   static_cast<unsigned long long>(tensor.bytes),
-                   static_cast<unsigned long long>(tensor.offset),
-                   static_cast<unsigned long long>(rules.payload_bytes)));
-    }
-  }
-
-  void size(const Tensor& tensor, const std::string& named) {
-    if (tensor.dtype ==
-        VACCEL_STRING) {  // Whoever reads the strings checks their offsets, on memory of its own.
-      if (auto elements = element_count(tensor.dimensions()); !elements) note(elements.error().within(named));
-      return;
-    }
-    const auto needed = dense_bytes(tensor.dtype, tensor.dimensions());
-    if (!needed) {
-      note(needed.error().within(named));
-    } else if (*needed != tensor.bytes) {
-      note(failure(VACCEL_INVALID_ARGUMENT, "%s, %s %s, takes %llu bytes, not %llu", named.c_str(),
-                   dtype_name(tensor.dtype), shape_text(tensor.dimensions()).c_str(),
-                   static_cast<unsigned long long>(*needed), static_cast<unsigned long long>(tensor.bytes)));
-    }
-  }
-
-  Status first_;
-};
-
-}  // namespace
 
 // ---- Encoder
 
@@ -344,8 +83,11 @@ std::span<const std::byte> Encoder::encode(const Call& call) {
   const auto backend = put_text(flat, call.backend, kMaxNameBytes);
   const auto attributes = put_all(flat, call.attributes, put_attribute);
   const auto inputs = put_all(flat, call.inputs, put_tensor);
+  fb::Offset<fb::Vector<fb::Offset<schema::Place>>> places;
+  if (!call.places.empty()) places = put_all(flat, call.places, put_place);
   return finish(flat, schema::CreateCall(flat, name, call.model, backend, attributes, inputs, call.timeout_us,
-                                         call.timings));
+                                         call.timings, static_cast<uint32_t>(call.window), places,
+                                         call.area_offset, call.area_bytes));
 }
 
 std::span<const std::byte> Encoder::encode(const CallResult& result) {
@@ -355,7 +97,7 @@ std::span<const std::byte> Encoder::encode(const CallResult& result) {
   const auto& times = result.timings;
   const schema::Timings timings(times.agent_ns, times.queue_ns, times.worker_ns, times.decode_ns,
                                 times.prepare_ns, times.infer_ns, times.postprocess_ns);
-  return finish(flat, schema::CreateResult(flat, outputs, &timings));
+  return finish(flat, schema::CreateResult(flat, outputs, &timings, result.copied_bytes));
 }
 
 std::span<const std::byte> Encoder::encode(const Failure& failure) {
@@ -450,7 +192,7 @@ Result<Describe> decode_describe(std::span<const std::byte> body) {
   });
 }
 
-Result<Description> decode_description(std::span<const std::byte> body) {
+[[gnu::cold]] Result<Description> decode_description(std::span<const std::byte> body) {
   return with_body<schema::Description>(body, "description", [](const schema::Description& source) {
     Checker check;
     Description description;
@@ -508,6 +250,24 @@ Result<Call> decode_call(std::span<const std::byte> body, const TensorRules& rul
     for (size_t index = 0; index < input_count; ++index) {
       call.inputs.push_back(check.tensor(*source.inputs()->Get(static_cast<uint32_t>(index)), rules));
     }
+    call.window = check.window(source.window(), rules);
+    const size_t place_count = check.count(source.places(), "places for results", kMaxTensors);
+    call.places.reserve(place_count);
+    for (size_t index = 0; index < place_count; ++index) {
+      call.places.push_back(check.place(*source.places()->Get(static_cast<uint32_t>(index))));
+    }
+    call.area_offset = source.area_offset();
+    call.area_bytes = source.area_bytes();
+    if (call.window == Segment::kPayload && (place_count > 0 || call.area_bytes > 0)) {
+      check.note({VACCEL_INVALID_ARGUMENT, "the call has places for results and names no window"});
+    }
+    if (call.area_offset % kTensorAlignment != 0 || call.area_bytes > kMaxPayloadBytes ||
+        call.area_offset > UINT64_MAX - kMaxPayloadBytes) {
+      check.note(failure(VACCEL_INVALID_ARGUMENT,
+                         "the area for results, %llu bytes at offset %llu, cannot be",
+                         static_cast<unsigned long long>(call.area_bytes),
+                         static_cast<unsigned long long>(call.area_offset)));
+    }
     return check.done(std::move(call));
   });
 }
@@ -531,6 +291,7 @@ Result<CallResult> decode_result(std::span<const std::byte> body, const TensorRu
                         .infer_ns = times->infer_ns(),
                         .postprocess_ns = times->postprocess_ns()};
     }
+    result.copied_bytes = source.copied_bytes();
     return check.done(std::move(result));
   });
 }

@@ -18,6 +18,7 @@
 #include "core/status.h"
 #include "vaccel/types.h"
 #include "wire/frame.h"
+#include "wire/limits.h"
 
 namespace vaccel::wire {
 
@@ -26,7 +27,14 @@ enum class Segment : uint32_t {
   kPayload = 0,  ///< The frame's own payload.
   kCalls = 1,    ///< Memory that the agent writes and the worker maps: the inputs of calls.
   kResults = 2,  ///< Memory that the worker writes and the agent maps: the outputs of calls.
+  kWindow = 3,   ///< Between guest and agent: the session's window.
+  // From kFirstWindowNumber on, between agent and worker: the window of that number.
 };
+
+/// Whether a segment is a window that a worker has been given.
+constexpr bool is_imported_window(Segment segment) {
+  return static_cast<uint32_t>(segment) >= kFirstWindowNumber;
+}
 
 /// A tensor in a body: what it is, and where its data lie.
 struct Tensor {
@@ -128,6 +136,13 @@ struct Description {
   bool more = false;
 };
 
+/// Where in the window a result goes.
+struct Place {
+  std::string name;  ///< Of the result; "": the one at this position.
+  uint64_t offset = 0;
+  uint64_t bytes = 0;  ///< At most so many; 0: no place for the result at this position.
+};
+
 struct Call {
   static constexpr Kind kKind = Kind::kCall;
   std::string operator_name;
@@ -137,12 +152,17 @@ struct Call {
   std::vector<Tensor> inputs;
   uint64_t timeout_us = 0;
   bool timings = false;
+  Segment window = Segment::kPayload;  ///< That places and area lie in; kPayload: there are none.
+  std::vector<Place> places;
+  uint64_t area_offset = 0;  ///< Memory for large results without a place.
+  uint64_t area_bytes = 0;   ///< 0: none.
 };
 
 struct CallResult {
   static constexpr Kind kKind = Kind::kResult;
   std::vector<Tensor> outputs;
   vaccel_timings timings{};
+  uint64_t copied_bytes = 0;  ///< Of tensors, for this call, on the sender's side of the channel.
 };
 
 struct Failure {
@@ -163,6 +183,122 @@ struct Cancel {
 struct Release {
   static constexpr Kind kKind = Kind::kRelease;
   std::vector<uint64_t> offsets;
+};
+
+// ---- Windows
+
+struct OpenWindow {
+  static constexpr Kind kKind = Kind::kOpenWindow;
+  bool takes_descriptors = false;
+};
+
+/// Stands in the greeting and in the window's header; equal: it is this window.
+struct WindowIdentity {
+  uint64_t vm_low = 0;
+  uint64_t vm_high = 0;
+  uint64_t generation = 0;
+  uint64_t nonce_low = 0;
+  uint64_t nonce_high = 0;
+
+  bool operator==(const WindowIdentity&) const = default;
+};
+
+enum class WindowKind : uint8_t { kMemory = 1, kDevice = 2 };
+
+struct WindowOpened {
+  static constexpr Kind kKind = Kind::kWindowOpened;
+  WindowKind kind = WindowKind::kMemory;
+  uint64_t bytes = 0;
+  WindowIdentity identity;
+  uint64_t ring_offset = 0;
+  uint64_t ring_bytes = 0;  ///< 0: no rings.
+  uint64_t max_leased_bytes = 0;
+  uint32_t max_leases = 0;
+};
+
+struct Lease {
+  static constexpr Kind kKind = Kind::kLease;
+  uint64_t bytes = 0;
+  uint64_t alignment = 0;  ///< A power of two; at most kMaxLeaseAlignment.
+};
+
+struct Leased {
+  static constexpr Kind kKind = Kind::kLeased;
+  uint64_t offset = 0;
+  uint64_t bytes = 0;
+};
+
+struct ImportWindow {
+  static constexpr Kind kKind = Kind::kImportWindow;
+  uint32_t window = 0;  ///< From kFirstWindowNumber on.
+  uint64_t start = 0;
+  uint64_t bytes = 0;
+};
+
+struct DropWindow {
+  static constexpr Kind kKind = Kind::kDropWindow;
+  uint32_t window = 0;
+};
+
+struct Wake {
+  static constexpr Kind kKind = Kind::kWake;
+};
+
+// ---- Control
+
+struct AttachVm {
+  static constexpr Kind kKind = Kind::kAttachVm;
+  std::string name;
+  std::string listen;
+  uint32_t cid = 0;
+  std::string tenant;
+  std::string window;
+  uint64_t memory_bytes = 0;
+  bool prefault = false;
+};
+
+struct VmAttached {
+  static constexpr Kind kKind = Kind::kVmAttached;
+  std::string window;
+  uint64_t bytes = 0;
+};
+
+struct DetachVm {
+  static constexpr Kind kKind = Kind::kDetachVm;
+  std::string name;
+};
+
+struct ReadStatus {
+  static constexpr Kind kKind = Kind::kReadStatus;
+  uint32_t start = 0;
+};
+
+struct VmStatus {
+  std::string name;
+  std::string tenant;
+  std::string listen;
+  uint32_t cid = 0;
+  std::string window;
+  uint64_t window_bytes = 0;
+  uint64_t leased_bytes = 0;
+  uint32_t leases = 0;
+  uint32_t sessions = 0;
+  std::string problem;
+};
+
+struct StatusReport {
+  static constexpr Kind kKind = Kind::kStatus;
+  std::string server;
+  uint32_t sessions = 0;
+  uint32_t workers = 0;
+  uint64_t calls = 0;
+  uint64_t failed_calls = 0;
+  uint64_t copied_bytes = 0;
+  uint64_t window_bytes = 0;
+  uint32_t windows = 0;
+  uint64_t leased_bytes = 0;
+  std::vector<VmStatus> vms;
+  bool more = false;
 };
 
 /// Encodes bodies into memory that it keeps and reuses. What encode() returns lives until the next encode().
@@ -189,6 +325,18 @@ class Encoder {
   std::span<const std::byte> encode(const Failure&);
   std::span<const std::byte> encode(const Cancel&);
   std::span<const std::byte> encode(const Release&);
+  std::span<const std::byte> encode(const OpenWindow&);
+  std::span<const std::byte> encode(const WindowOpened&);
+  std::span<const std::byte> encode(const Lease&);
+  std::span<const std::byte> encode(const Leased&);
+  std::span<const std::byte> encode(const ImportWindow&);
+  std::span<const std::byte> encode(const DropWindow&);
+  std::span<const std::byte> encode(const Wake&);
+  std::span<const std::byte> encode(const AttachVm&);
+  std::span<const std::byte> encode(const VmAttached&);
+  std::span<const std::byte> encode(const DetachVm&);
+  std::span<const std::byte> encode(const ReadStatus&);
+  std::span<const std::byte> encode(const StatusReport&);
 
  private:
   struct Builder;
@@ -198,8 +346,10 @@ class Encoder {
 /// What tensors in a body may refer to.
 struct TensorRules {
   uint64_t payload_bytes = 0;  ///< Of this frame: tensors in Segment::kPayload lie within it.
-  bool other_segments =
-      false;  ///< Whether the sender may name another segment; its bounds are for the caller to check.
+  /// Between agent and worker: the sender may name other segments; their bounds are for the caller to check.
+  bool other_segments = false;
+  /// Between guest and agent: the sender may name the session's window; likewise.
+  bool window = false;
 };
 
 /// Each decoder: PROTOCOL_ERROR for bytes that are not such a body; INVALID_ARGUMENT for one whose content
@@ -218,6 +368,18 @@ Result<CallResult> decode_result(std::span<const std::byte> body, const TensorRu
 Result<Failure> decode_failure(std::span<const std::byte> body);
 Result<Cancel> decode_cancel(std::span<const std::byte> body);
 Result<Release> decode_release(std::span<const std::byte> body);
+Result<OpenWindow> decode_open_window(std::span<const std::byte> body);
+Result<WindowOpened> decode_window_opened(std::span<const std::byte> body);
+Result<Lease> decode_lease(std::span<const std::byte> body);
+Result<Leased> decode_leased(std::span<const std::byte> body);
+Result<ImportWindow> decode_import_window(std::span<const std::byte> body);
+Result<DropWindow> decode_drop_window(std::span<const std::byte> body);
+Result<Wake> decode_wake(std::span<const std::byte> body);
+Result<AttachVm> decode_attach_vm(std::span<const std::byte> body);
+Result<VmAttached> decode_vm_attached(std::span<const std::byte> body);
+Result<DetachVm> decode_detach_vm(std::span<const std::byte> body);
+Result<ReadStatus> decode_read_status(std::span<const std::byte> body);
+Result<StatusReport> decode_status_report(std::span<const std::byte> body);
 
 /// The newest version that both ends speak; UNIMPLEMENTED: there is none.
 Result<uint16_t> negotiate_version(const Hello& hello);

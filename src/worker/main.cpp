@@ -13,6 +13,8 @@
 #include <iterator>
 #include <string>
 
+#include "channel/ring_channel.h"
+#include "channel/window_mapping.h"
 #include "runtime/runtime.h"
 #include "worker/descriptors.h"
 #include "worker/server.h"
@@ -28,6 +30,7 @@ struct Arguments {
   std::string log = "info";
   int threads = 8;
   int parent = 0;
+  int64_t spin_ns = channel::default_spin_ns();
 };
 
 bool parse(int argc, char** argv, Arguments& arguments) {
@@ -45,6 +48,8 @@ bool parse(int argc, char** argv, Arguments& arguments) {
       arguments.threads = std::atoi(argv[index + 1]);
     } else if (flag == "--parent") {
       arguments.parent = std::atoi(argv[index + 1]);
+    } else if (flag == "--spin-us") {
+      arguments.spin_ns = std::min<int64_t>(arguments.spin_ns, std::atoll(argv[index + 1]) * 1000);
     } else {
       return false;
     }
@@ -98,13 +103,23 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGINT, SIG_IGN);  // Ctrl-C at a terminal is the agent's to hear; it ends its workers in order.
 
-  channel::StreamChannel channel{UniqueFd{worker::kChannelFd}};
+  channel::StreamChannel stream{UniqueFd{worker::kChannelFd}};
   auto calls = channel::Segment::map(UniqueFd{worker::kCallsFd}, false);
   auto results = channel::Segment::map(UniqueFd{worker::kResultsFd}, true);
-  if (!calls || !results) return refuse(channel, calls ? results.error() : calls.error());
+  auto rings = channel::Segment::map(UniqueFd{worker::kRingsFd}, true);
+  for (const auto* segment : {&calls, &results, &rings}) {
+    if (!*segment) return refuse(stream, segment->error());
+  }
+  const auto pair = rings->at(0, channel::kRingPairBytes);
+  if (!pair) return refuse(stream, failure(VACCEL_INVALID_ARGUMENT, "the rings' memory is too small"));
   auto runtime = make_runtime(arguments);
-  if (!runtime) return refuse(channel, runtime.error());
-  worker::Server server(**runtime, std::move(channel), std::move(*calls), std::move(*results));
+  if (!runtime) return refuse(stream, runtime.error());
+  stream.accept_descriptors();
+  channel::RingChannel channel(std::move(stream));
+  channel.attach(pair->data(), std::make_shared<channel::Segment>(std::move(*rings)),
+                 channel::RingChannel::Side::kServer, UniqueFd{worker::kWakeFd}, arguments.spin_ns);
+  channel::install_window_guard();
+  worker::Server server(**runtime, channel, std::move(*calls), std::move(*results));
   const Status status = server.serve(static_cast<uint32_t>(arguments.threads));
   if (status.ok()) return EXIT_SUCCESS;
   std::fprintf(stderr, "%s: error: %s\n", arguments.name.c_str(), status.message().c_str());

@@ -4,8 +4,7 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <array>
-#include <cstring>
+#include <cstdio>
 #include <deque>
 #include <new>
 #include <thread>
@@ -16,18 +15,6 @@
 
 namespace vaccel::worker {
 namespace {
-
-struct FreeAligned {
-  void operator()(std::byte* memory) const {
-    ::operator delete[](memory, std::align_val_t{wire::kTensorAlignment});
-  }
-};
-using AlignedBytes = std::unique_ptr<std::byte[], FreeAligned>;
-
-AlignedBytes allocate_aligned(size_t bytes) {
-  return AlignedBytes{static_cast<std::byte*>(
-      ::operator new[](std::max<size_t>(bytes, 1), std::align_val_t{wire::kTensorAlignment}))};
-}
 
 const char* text_or_empty(const char* text) {
   return text != nullptr ? text : "";
@@ -75,89 +62,9 @@ vaccel_attribute attribute_view(const wire::Attribute& attribute) {
 
 }  // namespace
 
-// Where a call's outputs go, as the runtime asks for them.
-class Server::OutputSink {
- public:
-  explicit OutputSink(Server& server) : server_(server) {}
-  OutputSink(const OutputSink&) = delete;
-  OutputSink& operator=(const OutputSink&) = delete;
-  // Results that the agent was not told of are not the agent's to release.
-  ~OutputSink() {
-    if (told_) return;
-    const std::lock_guard lock(server_.state_mutex_);
-    for (const Output& output : outputs_) {
-      if (output.tensor.segment == wire::Segment::kResults)
-        server_.result_allocator_.release(output.tensor.offset);
-    }
-  }
-
-  static void* output(void* context, size_t index, const char* name, vaccel_dtype dtype, int32_t rank,
-                      const int64_t* shape, size_t bytes) {
-    return static_cast<OutputSink*>(context)->add(index, name, dtype, rank, shape, bytes);
-  }
-
-  // The outputs in order, those without a place in the payload at their offsets there, and the payload's
-  // pieces.
-  wire::CallResult take(std::vector<std::span<const std::byte>>& pieces) {
-    static constexpr std::array<std::byte, wire::kTensorAlignment> kPadding{};
-    std::ranges::sort(outputs_, {}, &Output::index);
-    wire::CallResult result;
-    uint64_t end = 0;
-    for (Output& output : outputs_) {
-      if (output.tensor.segment == wire::Segment::kPayload) {
-        const uint64_t begin = wire::align_up(end, wire::kTensorAlignment);
-        if (begin > end) pieces.push_back(std::span(kPadding).first(begin - end));
-        output.tensor.offset = begin;
-        pieces.emplace_back(output.memory.get(), output.tensor.bytes);
-        end = begin + output.tensor.bytes;
-      }
-      result.outputs.push_back(output.tensor);
-    }
-    told_ = true;
-    return result;
-  }
-
- private:
-  struct Output {
-    size_t index;
-    wire::Tensor tensor;
-    AlignedBytes memory;  // of an output that travels with the result
-  };
-
-  void* add(size_t index, const char* name, vaccel_dtype dtype, int32_t rank, const int64_t* shape,
-            size_t bytes) {
-    if (outputs_.size() == wire::kMaxTensors || rank < 0 || rank > VACCEL_MAX_RANK) return nullptr;
-    wire::Tensor tensor{.name = text_or_empty(name), .dtype = dtype, .rank = rank};
-    std::copy_n(shape, rank, tensor.shape.begin());
-    tensor.bytes = bytes;
-    if (bytes <= kMaxInlineOutput) {
-      outputs_.push_back({index, std::move(tensor), allocate_aligned(bytes)});
-      return outputs_.back().memory.get();
-    }
-    std::optional<uint64_t> offset;
-    {
-      const std::lock_guard lock(server_.state_mutex_);
-      offset = server_.result_allocator_.allocate(bytes);
-    }
-    if (!offset) return nullptr;
-    tensor.segment = wire::Segment::kResults;
-    tensor.offset = *offset;
-    outputs_.push_back({index, std::move(tensor), nullptr});
-    return server_.results_.at(*offset, bytes)->data();
-  }
-
-  Server& server_;
-  std::vector<Output> outputs_;
-  bool told_ = false;
-};
-
-Server::Server(runtime::Runtime& runtime, channel::StreamChannel channel, channel::Segment calls,
+Server::Server(runtime::Runtime& runtime, channel::RingChannel& channel, channel::Segment calls,
                channel::Segment results)
-    : runtime_(runtime),
-      calls_(std::move(calls)),
-      results_(std::move(results)),
-      channel_(std::move(channel)),
-      result_allocator_(results_.size()) {}
+    : runtime_(runtime), calls_(std::move(calls)), results_(std::move(results)), channel_(channel) {}
 
 Status Server::serve(uint32_t threads) {
   std::deque<Turn> turns(threads + 1);
@@ -198,9 +105,9 @@ void Server::pass_turn(bool ended) {
 }
 
 // A call that asks for more memory than there is fails alone.
-void Server::handle_guarded(Frame& frame) {
+void Server::handle_guarded(Frame& frame, Scratch& scratch) {
   try {
-    handle(frame);
+    handle(frame, scratch);
   } catch (const std::bad_alloc&) {
     {
       const std::lock_guard lock(state_mutex_);
@@ -218,7 +125,7 @@ void Server::work(Turn& turn) {
     if (!received) end_status_ = received.error();
     pass_turn(ended);
     if (ended) return;
-    handle_guarded(frame);
+    handle_guarded(frame, turn.scratch);
   }
   pass_turn(true);
 }
@@ -234,6 +141,10 @@ Result<bool> Server::receive(Frame& frame) {
                   "the agent sent a payload of %llu bytes; payloads lie in the calls segment",
                   static_cast<unsigned long long>(channel_.header().payload_bytes));
     }
+    if (channel_.header().kind == wire::Kind::kImportWindow) {
+      import_window();  // its descriptor belongs to the receiving half
+      continue;
+    }
     frame.header = channel_.header();
     frame.body.assign(channel_.body().begin(), channel_.body().end());
     if (frame.header.kind == wire::Kind::kCall) {
@@ -246,7 +157,23 @@ Result<bool> Server::receive(Frame& frame) {
   }
 }
 
-void Server::handle(Frame& frame) {
+// Nobody waits for an answer: a window that could not be mapped shows in the first call that uses it.
+void Server::import_window() {
+  const auto import = wire::decode_import_window(channel_.body());
+  const auto memory = channel_.stream().take_descriptors(1);
+  Status status;
+  if (!import) {
+    status = import.error();
+  } else if (memory.empty()) {
+    status = failure(VACCEL_PROTOCOL_ERROR, "a window came without its descriptor");
+  } else {
+    status = windows_.import(*import, memory.front());
+  }
+  if (!status.ok())
+    std::fprintf(stderr, "vaccel-worker: cannot use a window: %s\n", status.message().c_str());
+}
+
+void Server::handle(Frame& frame, Scratch& scratch) {
   switch (frame.header.kind) {
     case wire::Kind::kHello:
       return handle_hello(frame);
@@ -255,11 +182,14 @@ void Server::handle(Frame& frame) {
     case wire::Kind::kDescribe:
       return handle_describe(frame);
     case wire::Kind::kCall:
-      return handle_call(frame);
+      return handle_call(frame, scratch);
     case wire::Kind::kCancel:
       return handle_cancel(frame);
     case wire::Kind::kRelease:
       return handle_release(frame);
+    case wire::Kind::kDropWindow:
+      if (const auto drop = wire::decode_drop_window(frame.body)) windows_.drop(drop->window);
+      return;
     default:
       return reply_failure(frame.header.request_id,
                            failure(VACCEL_PROTOCOL_ERROR, "a worker does not take %s frames",
@@ -353,24 +283,21 @@ void Server::handle_cancel(const Frame& frame) {
 }
 
 void Server::handle_release(const Frame& frame) {
-  const auto release = wire::decode_release(frame.body);
-  if (!release) return;
-  // Warm memory is kept for the next results; what lies above is what only a peak needed.
-  constexpr uint64_t kKeepBelow = uint64_t{64} << 20;
-  const std::lock_guard lock(state_mutex_);
-  for (const uint64_t offset : release->offsets) {
-    const auto size = result_allocator_.release(offset);
-    if (size && offset + *size > kKeepBelow) results_.forget(offset, *size);
-  }
+  if (const auto release = wire::decode_release(frame.body)) results_.release(release->offsets);
 }
 
-void Server::handle_call(const Frame& frame) {
+void Server::handle_call(const Frame& frame, Scratch& scratch) {
   const Stopwatch stopwatch;
   const uint64_t id = frame.header.request_id;
-  OutputSink sink(*this);
+  scratch.rewind();
+  const auto call = wire::decode_call(frame.body, {.payload_bytes = 0, .other_segments = true});
+  const wire::Call none;
+  OutputSink sink(call ? *call : none, results_, windows_, scratch);
+  Inputs inputs;
   vaccel_timings timings{};
-  auto call = wire::decode_call(frame.body, {.payload_bytes = 0, .other_segments = true});
-  const Status status = call ? run_call(*call, frame, sink, timings) : call.error();
+  Status status = call ? inputs.map(*call, calls_, windows_, scratch) : call.error();
+  if (status.ok()) status = run_call(*call, frame, inputs.views(), sink, timings);
+  if (!status.ok() && !sink.status().ok()) status = sink.status();
   {
     const std::lock_guard lock(state_mutex_);
     running_.erase(id);
@@ -378,40 +305,14 @@ void Server::handle_call(const Frame& frame) {
   if (!status.ok()) return reply_failure(id, status);
   std::vector<std::span<const std::byte>> pieces;
   wire::CallResult result = sink.take(pieces);
+  result.copied_bytes += inputs.copied_bytes();
   timings.worker_ns = stopwatch.elapsed_ns();
   result.timings = timings;
   reply(id, result, pieces);
 }
 
-Result<std::vector<vaccel_tensor>> Server::map_inputs(const wire::Call& call) const {
-  std::vector<vaccel_tensor> inputs;
-  inputs.reserve(call.inputs.size());
-  for (const wire::Tensor& tensor : call.inputs) {
-    const auto data =
-        tensor.segment == wire::Segment::kCalls ? calls_.at(tensor.offset, tensor.bytes) : std::nullopt;
-    if (!data && tensor.bytes > 0) {
-      return fail(VACCEL_INTERNAL, "input '%s' does not lie in the calls segment",
-                  printable(tensor.name).c_str());
-    }
-    vaccel_tensor view{};
-    view.name = tensor.name.empty() ? nullptr : tensor.name.c_str();
-    view.data = data ? data->data() : nullptr;
-    view.bytes = tensor.bytes;
-    view.shape = tensor.shape.data();
-    view.rank = tensor.rank;
-    view.dtype = tensor.dtype;
-    // The calls segment is written by the agent alone, and not after it has sent the call: what is checked
-    // here stays.
-    if (Status status = check_view(view); !status.ok()) return Unexpected{std::move(status)};
-    inputs.push_back(view);
-  }
-  return inputs;
-}
-
-Status Server::run_call(const wire::Call& call, const Frame& frame, OutputSink& sink,
-                        vaccel_timings& timings) {
-  const auto inputs = map_inputs(call);
-  if (!inputs) return inputs.error();
+Status Server::run_call(const wire::Call& call, const Frame& frame, std::span<const vaccel_tensor> inputs,
+                        OutputSink& sink, vaccel_timings& timings) {
   std::vector<vaccel_attribute> attributes;
   attributes.reserve(call.attributes.size());
   for (const wire::Attribute& attribute : call.attributes)
@@ -429,8 +330,8 @@ Status Server::run_call(const wire::Call& call, const Frame& frame, OutputSink& 
   run.backend = call.backend.empty() ? nullptr : call.backend.c_str();
   run.attributes = attributes.data();
   run.attribute_count = attributes.size();
-  run.inputs = inputs->data();
-  run.input_count = inputs->size();
+  run.inputs = inputs.data();
+  run.input_count = inputs.size();
   run.deadline_ns =
       call.timeout_us == 0
           ? 0

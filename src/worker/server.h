@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The worker's server: takes calls from the agent over one channel and runs them with the runtime. Inputs lie
-// in the calls segment, which the agent writes and this process maps read-only; large outputs go straight to
-// the results segment, which the agent maps read-only, and stay there until the agent releases them.
+// in the calls segment, which the agent writes and this process maps read-only, or in windows (windows.h); outputs go
+// where call_memory.h says: into a window, or to the results segment, which the agent maps read-only, where they stay
+// until the agent releases them.
 //
 // Threads: `threads + 1` alike. One of them at a time, the leader, waits on the channel; when it has taken a
 // frame in, the next one leads and it does the work itself, so no call is handed from thread to thread. Since
@@ -18,21 +19,20 @@
 #include <unordered_map>
 #include <vector>
 
+#include "channel/ring_channel.h"
 #include "channel/segment.h"
-#include "channel/stream.h"
 #include "core/status.h"
 #include "runtime/runtime.h"
 #include "wire/messages.h"
+#include "worker/call_memory.h"
+#include "worker/windows.h"
 
 namespace vaccel::worker {
 
-/// Outputs up to this size travel in the result's own frame: cheaper than a release.
-inline constexpr size_t kMaxInlineOutput = 4096;
-
 class Server {
  public:
-  /// @param calls    mapped for reading. @param results  mapped for writing.
-  Server(runtime::Runtime& runtime, channel::StreamChannel channel, channel::Segment calls,
+  /// @param channel  outlives this. @param calls    mapped for reading. @param results  mapped for writing.
+  Server(runtime::Runtime& runtime, channel::RingChannel& channel, channel::Segment calls,
          channel::Segment results);
 
   /// Serves until the agent closes the channel, and until the calls that it had sent are done. OK: it was
@@ -40,7 +40,6 @@ class Server {
   Status serve(uint32_t threads);
 
  private:
-  class OutputSink;
   struct Frame {
     wire::Header header;
     std::vector<std::byte> body;
@@ -50,22 +49,24 @@ class Server {
   struct Turn {
     std::condition_variable given;
     bool mine = false;
+    Scratch scratch;  // of the thread whose turn this is
   };
 
   void work(Turn& turn);
   bool take_turn(Turn& turn);  // false: the channel has ended
   void pass_turn(bool ended);
   Result<bool> receive(Frame& frame);  // false: the channel was closed
-  void handle(Frame& frame);
-  void handle_guarded(Frame& frame);
+  void import_window();
+  void handle(Frame& frame, Scratch& scratch);
+  void handle_guarded(Frame& frame, Scratch& scratch);
   void handle_hello(const Frame& frame);
   void handle_open_model(const Frame& frame);
   void handle_describe(const Frame& frame);
-  void handle_call(const Frame& frame);
+  void handle_call(const Frame& frame, Scratch& scratch);
   void handle_cancel(const Frame& frame);
   void handle_release(const Frame& frame);
-  Status run_call(const wire::Call& call, const Frame& frame, OutputSink& sink, vaccel_timings& timings);
-  Result<std::vector<vaccel_tensor>> map_inputs(const wire::Call& call) const;
+  Status run_call(const wire::Call& call, const Frame& frame, std::span<const vaccel_tensor> inputs,
+                  OutputSink& sink, vaccel_timings& timings);
 
   template <typename Message>
   void reply(uint64_t request_id, const Message& message,
@@ -75,9 +76,10 @@ class Server {
 
   runtime::Runtime& runtime_;
   channel::Segment calls_;
-  channel::Segment results_;
+  ResultSegment results_;
+  Windows windows_;
 
-  channel::StreamChannel channel_;  // its receiving half is the leader's
+  channel::RingChannel& channel_;  // its receiving half is the leader's
 
   std::mutex turn_mutex_;
   bool led_ = false;         // somebody leads
@@ -89,7 +91,6 @@ class Server {
   wire::Encoder encoder_;
 
   std::mutex state_mutex_;
-  channel::SegmentAllocator result_allocator_;
   std::unordered_map<uint64_t, std::shared_ptr<std::atomic<int>>> running_;
   std::map<std::string, uint32_t, std::less<>> handles_;
   std::vector<runtime::Model*> models_;  // handle h is models_[h - 1]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands and programs of the documentation, run as they stand there.
 
-What moves: paths that would collide with another run (a socket in /tmp, build/first) go to a folder of the test's own.
+What moves: paths that would collide with another run (a socket in /tmp, build/first, build/buffer) go to a folder of the test's own.
 """
 
 import os
@@ -41,7 +41,8 @@ class Docs(unittest.TestCase):
     def here(self, commands: str) -> str:
         """The commands with the places of this build and this test."""
         commands = commands.replace("/tmp/vaccel.sock", str(self.path / "vaccel.sock"))
-        commands = commands.replace("build/first", str(self.path / "first"))
+        for program in ("first", "buffer"):
+            commands = commands.replace(f"build/{program}", str(self.path / program))
         places = {"bin": BIN, "lib": LIB, "catalogue": CATALOGUE, "parts": PARTS}
         return re.sub(r"(?:\$PWD/)?\bbuild/(bin|lib|catalogue|parts)\b", lambda place: str(places[place[1]]), commands)
 
@@ -65,6 +66,10 @@ class Docs(unittest.TestCase):
         wait = self.agent().split("\n", 1)[1]
         self.assertIn("Egyptian cat", self.run_shell("\n".join([compile_line, start, wait, run])))
 
+    def test_readme_buffer_is_not_copied(self):
+        output = self.run_shell(self.agent() + self.here(block_with("README.md", "sh", "examples/buffer")))
+        self.assertRegex(output, r"^class \d+, 0\.\d\d; copied 0 bytes\n$")
+
     def test_readme_command_line(self):
         output = self.run_shell(self.agent() + self.here(block_with("README.md", "sh", "vaccel models")))
         self.assertIn("Egyptian cat", output)
@@ -72,9 +77,9 @@ class Docs(unittest.TestCase):
         self.assertIn("onnxruntime", output)
 
     def test_readme_snippet_is_of_the_real_api(self):
-        snippet = blocks("README.md", "c")[0]
+        snippets = "\n".join(blocks("README.md", "c"))
         program = ('#include <stdio.h>\n#include <vaccel/vaccel.h>\nint main(void) { const char* image = ""; '
-                   "size_t size = 0;\n" + snippet + "\nreturn 0; }\n")
+                   "size_t size = 0, bytes = 1;\n" + snippets + "\nreturn 0; }\n")
         source = self.path / "snippet.c"
         source.write_text(program, encoding="utf-8")
         self.run_shell(f"cc -w -fsyntax-only -I include {source}")
@@ -86,6 +91,22 @@ class Docs(unittest.TestCase):
         output = self.run_shell(self.agent() + commands)
         self.assertIn("mobilenet", output)
 
+    def test_operations_commands_attach_a_vm(self):
+        commands = block_with("docs/operations.md", "sh", "vaccelctl window create")
+        commands = commands.replace("/dev/shm", str(self.path)).replace("/run/vm1", str(self.path))
+        control = self.path / "control.sock"
+        commands = re.sub(r"^vaccelctl ", f"{BIN}/vaccelctl --control {control} ", commands, flags=re.MULTILINE)
+        output = self.run_shell(self.agent(f"--control {control}") + commands.replace("512M", "16M"))
+        self.assertIn(f"mem-path={self.path}/vm1.window", output)
+        self.assertRegex(output, r"vm1 .*hvsock:.*v\.sock:4411")
+        self.assertIn("windows   1", output)
+
+    def test_operations_shows_a_vm_as_the_configuration_takes_it(self):
+        text = block_with("docs/operations.md", "toml", "[[vm]]")
+        config = self.path / "vaccel.toml"
+        config.write_text(text, encoding="utf-8")
+        self.assertIn("1 VMs", self.run_shell(f"{BIN}/vacceld --config {config} --check"))
+
     def test_deployed_configuration_is_accepted(self):
         text = (ROOT / "deploy/vaccel.toml").read_text(encoding="utf-8")
         config = self.path / "vaccel.toml"
@@ -93,7 +114,7 @@ class Docs(unittest.TestCase):
         self.assertIn("configuration is fine", self.run_shell(f"{BIN}/vacceld --config {config} --check"))
         for line in re.findall(r"^# (?=\[|directory|load|library|threads|providers)(.*)$", text, re.MULTILINE):
             self.assertIn(line.split(" ")[0].strip("[]").split(".")[0].split("=")[0],
-                          ["backends", "directory", "load", "backend", "library", "threads", "providers"])
+                          ["vm", "backends", "directory", "load", "backend", "library", "threads", "providers"])
 
     def test_backends_page_shows_the_example_and_it_works(self):
         listing = block_with("docs/backends.md", "c", "vaccel_backend_entry")

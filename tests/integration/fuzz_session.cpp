@@ -2,7 +2,7 @@
 //
 // Feeds what a client might send to a real agent::Session over a real socket, with a worker's slot behind it in which
 // no process runs: calls are admitted, queued and, when the session ends, cancelled. Whatever came, nothing may be left
-// of the session: no call in the queue, no memory of the segment taken.
+// of the session: no call in the queue, no memory of the segment taken, no window.
 //
 // Inputs whose first byte is even are what goes over the socket; the others are records of
 //   kind u8, request id u8, body bytes u16, payload bytes u16, payload bytes announced in addition u8
@@ -38,6 +38,8 @@ class Host final : public agent::SessionHost {
     limits_.max_session_bytes_in_flight = 16'384;
     limits_.max_calls_in_flight = 8;
     limits_.max_models_open = 4;
+    limits_.session_window_bytes = uint64_t{1} << 20;
+    limits_.max_leases = 8;
     workers_.push_back(agent::WorkerSlot::create(*reactor_, log_, {.segment_bytes = kSegmentBytes}).value());
   }
   ~Host() override {
@@ -48,9 +50,11 @@ class Host final : public agent::SessionHost {
   agent::Reactor& reactor() override { return *reactor_; }
   agent::Log& log() override { return log_; }
   const agent::Limits& limits() const override { return limits_; }
+  agent::Traffic& traffic() override { return traffic_; }
   const runtime::Catalogue& catalogue() const override { return catalogue_; }
   agent::WorkerSlot& worker_for(const std::string& /*model*/) override { return *workers_.front(); }
   const std::vector<std::unique_ptr<agent::WorkerSlot>>& workers() const override { return workers_; }
+  void window_ended(uint32_t /*number*/) override {}
   void session_ended(uint64_t /*id*/) override {
     reactor_->defer([this] {
       session_.reset();
@@ -64,12 +68,14 @@ class Host final : public agent::SessionHost {
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
       broken("no socket pair");
     const UniqueFd client{ends[1]};
-    session_ = std::make_unique<agent::Session>(*this, 1, UniqueFd{ends[0]}, "fuzz");
+    session_ = std::make_unique<agent::Session>(*this, 1, UniqueFd{ends[0]},
+                                                agent::Origin{.peer = "fuzz", .takes_descriptors = true});
     if (!session_->start().ok()) broken("the session does not start");
     const auto on_client = [&](uint32_t) { serve(client.get(), bytes); };
     if (!reactor_->add(client.get(), EPOLLIN | EPOLLOUT, on_client).ok()) broken("no epoll");
     reactor_->run();
     reactor_->remove(client.get());
+    if (traffic_.windows != 0 || traffic_.leased_bytes != 0) broken("a window is left");
     if (workers_.front()->load() != 0) broken("calls are left in the queue");
     if (!workers_.front()->allocate(kSegmentBytes)) broken("memory of the segment is left taken");
   }
@@ -98,6 +104,7 @@ class Host final : public agent::SessionHost {
   agent::Log& log_;
   std::unique_ptr<agent::Reactor> reactor_;
   agent::Limits limits_;
+  agent::Traffic traffic_;
   runtime::Catalogue catalogue_;
   std::vector<std::unique_ptr<agent::WorkerSlot>> workers_;
   std::unique_ptr<agent::Session> session_;

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <vector>
 
+#include "channel/ring.h"
 #include "wire/messages.h"
 
 namespace {
@@ -73,6 +74,9 @@ Call call_of(const char* name, uint64_t bytes, uint64_t timeout_us = 0) {
   return call;
 }
 
+// After the window's header and the session's rings.
+constexpr uint64_t kFirstLease = 4096 + align_up(vaccel::channel::kRingPairBytes, 4096);
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -100,6 +104,21 @@ int main(int argc, char** argv) {
       .add(3, Describe{Subject::kModels, "", 3})
       .add(4, Describe{Subject::kModel, "mobilenet", 0})
       .write(folder, "describe");
+  Call in_window = call_of("reference.echo", 64);
+  in_window.inputs[0].segment = Segment::kWindow;
+  in_window.inputs[0].offset = kFirstLease;
+  in_window.window = Segment::kWindow;
+  in_window.places = {{"", kFirstLease + 64, 64}};
+  in_window.area_offset = kFirstLease + 128;
+  in_window.area_bytes = 64;
+  Seed()
+      .add(2, OpenWindow{.takes_descriptors = true})
+      .add(3, Lease{4096, 64})
+      .add(4, in_window)
+      .add(0, Wake{})
+      .add(0, Release{{kFirstLease}})
+      .add(5, in_window)
+      .write(folder, "window");
   Seed many;
   for (uint8_t id = 2; id < 14; ++id)
     many.add(id, call_of("reference.delay", 64), 64);

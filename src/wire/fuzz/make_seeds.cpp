@@ -47,8 +47,31 @@ Call infer_call() {
   strings.segment = Segment::kCalls;
   strings.offset = 602'112;
   strings.bytes = 64;
-  call.inputs = {tensor, strings};
+  Tensor in_window = tensor;
+  in_window.segment = static_cast<Segment>(kFirstWindowNumber);
+  in_window.offset = 4100;
+  call.inputs = {tensor, strings, in_window};
+  call.window = in_window.segment;
+  call.places = {{"scores", 8192, 4004}, {"", 65'536, 64}};
+  call.area_offset = 1 << 20;
+  call.area_bytes = 1 << 19;
   return call;
+}
+
+StatusReport status_report() {
+  StatusReport report{
+      .server = "vacceld 0.1.0", .sessions = 3, .workers = 1, .calls = 1000, .failed_calls = 1};
+  report.vms = {{.name = "vm1",
+                 .tenant = "acme",
+                 .listen = "hvsock:/run/vm1.vsock:4411",
+                 .cid = 0,
+                 .window = "/dev/shm/vm1.window",
+                 .window_bytes = 1 << 28,
+                 .leased_bytes = 4096,
+                 .leases = 1,
+                 .sessions = 2,
+                 .problem = ""}};
+  return report;
 }
 
 Description models() {
@@ -99,6 +122,25 @@ int main(int argc, char** argv) {
   write("failure", "usual", encoder.encode(Failure{VACCEL_NOT_FOUND, "no model 'x'", 1000}));
   write("cancel", "usual", encoder.encode(Cancel{99}));
   write("release", "usual", encoder.encode(Release{{0, 64, 4096}}));
+  write("open_window", "usual", encoder.encode(OpenWindow{true}));
+  write("window_opened", "memory",
+        encoder.encode(
+            WindowOpened{WindowKind::kMemory, 1 << 28, {1, 2, 3, 4, 5}, 4096, 69'632, 1 << 27, 1024}));
+  write("window_opened", "device",
+        encoder.encode(WindowOpened{.kind = WindowKind::kDevice, .bytes = 1 << 27}));
+  write("lease", "usual", encoder.encode(Lease{602'112, 64}));
+  write("leased", "usual", encoder.encode(Leased{1 << 20, 655'360}));
+  write("import_window", "usual", encoder.encode(ImportWindow{16, 2 << 20, 1 << 28}));
+  write("drop_window", "usual", encoder.encode(DropWindow{16}));
+  write("wake", "usual", encoder.encode(Wake{}));
+  write("attach_vm", "usual",
+        encoder.encode(
+            AttachVm{"vm1", "hvsock:/run/vm1.vsock:4411", 0, "acme", "/dev/shm/vm1.window", 0, true}));
+  write("attach_vm", "cid", encoder.encode(AttachVm{.name = "vm2", .cid = 42, .memory_bytes = 1 << 28}));
+  write("vm_attached", "usual", encoder.encode(VmAttached{"/dev/shm/vm1.window", 1 << 28}));
+  write("detach_vm", "usual", encoder.encode(DetachVm{"vm1"}));
+  write("read_status", "usual", encoder.encode(ReadStatus{}));
+  write("status_report", "usual", encoder.encode(status_report()));
   write("header", "call", encode_header({Kind::kCall, 1, 5, 300, 602'112}));
   write("header", "hello", encode_header({Kind::kHello, 1, 1, 40, 0}));
   return 0;

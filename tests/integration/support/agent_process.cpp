@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -32,6 +33,25 @@ constexpr int64_t kReadyWithinMs = 60'000;
 std::string environment(const char* name, const char* otherwise) {
   const char* value = std::getenv(name);
   return value != nullptr && value[0] != '\0' ? value : otherwise;
+}
+
+// A command's words need no quotes; its arguments get them.
+Ended run_program(std::string command, const std::vector<std::string>& arguments) {
+  for (const std::string& argument : arguments)
+    command += " '" + argument + "'";
+  command += " 2>&1 </dev/null";
+  Ended ended;
+  FILE* output = ::popen(command.c_str(), "re");
+  if (output == nullptr) {
+    ADD_FAILURE() << "popen: " << std::strerror(errno);
+    return ended;
+  }
+  char piece[4096];
+  for (size_t got = 0; (got = std::fread(piece, 1, sizeof piece, output)) > 0;)
+    ended.log.append(piece, got);
+  const int status = ::pclose(output);
+  ended.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return ended;
 }
 
 // The value of "Name:   123 kB" in /proc/PID/status.
@@ -162,18 +182,22 @@ Ended AgentProcess::run_to_end(AgentSetup setup) {
   return {status, agent.log()};
 }
 
+std::string AgentProcess::in_folder(std::string text) const {
+  for (size_t at = text.find("FOLDER"); at != std::string::npos; at = text.find("FOLDER", at))
+    text.replace(at, 6, folder().string());
+  return text;
+}
+
 void AgentProcess::write_config() const {
-  std::string text = setup_.root + "\nlisten = [\"" + endpoint() + "\"";
-  for (std::string one : setup_.listen) {
-    if (const size_t at = one.find("FOLDER"); at != std::string::npos) one.replace(at, 6, folder().string());
-    text += ", \"" + one + "\"";
-  }
-  text += "]\nlog = \"debug\"\n";
+  std::string text = in_folder(setup_.root) + "\nlisten = [\"" + endpoint() + "\"";
+  for (const std::string& one : setup_.listen)
+    text += ", \"" + in_folder(one) + "\"";
+  text += "]\nlog = \"debug\"\ncontrol = \"" + control() + "\"\n";
   if (!setup_.catalogue.empty())
     text += "catalogue = \"" + std::filesystem::absolute(setup_.catalogue).string() + "\"\n";
   text += "[limits]\n" + setup_.limits + "\n[worker]\n" + setup_.worker + "\n";
   if (!setup_.all_backends) text += "[backends]\nload = [\"reference\"]\n";
-  text += "[backend.reference]\nfaults = true\n" + setup_.more;
+  text += "[backend.reference]\nfaults = true\n" + in_folder(setup_.more);
   write_file(folder() / "vaccel.toml", text);
   if (setup_.readable_by_all) std::filesystem::permissions(folder(), std::filesystem::perms{0755});
 }
@@ -266,6 +290,11 @@ void AgentProcess::kill_worker() {
   ASSERT_TRUE(eventually([&] { return !is_running(worker_pid); }));
 }
 
+Ended AgentProcess::vaccelctl(const std::vector<std::string>& arguments) const {
+  return run_program(environment("VACCEL_TEST_BIN", "build/bin") + "/vaccelctl --control " + control(),
+                     arguments);
+}
+
 void AgentProcess::signal(int number) const {
   ASSERT_GT(pid_, 0);
   EXPECT_EQ(::kill(pid_, number), 0);
@@ -288,6 +317,7 @@ void AgentProcess::stop() {
     EXPECT_TRUE(eventually([&] { return !is_running(worker_pid); })) << "worker " << worker_pid << " is left";
   }
   EXPECT_FALSE(std::filesystem::exists(socket())) << "the agent left its socket behind";
+  EXPECT_FALSE(std::filesystem::exists(control())) << "the agent left its control socket behind";
 }
 
 void AgentProcess::kill() {

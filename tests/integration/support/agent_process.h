@@ -57,10 +57,10 @@ bool is_sanitized();
 struct AgentSetup {
   std::string limits;  ///< Lines of [limits].
   std::string worker;  ///< Lines of [worker].
-  std::string root;    ///< Lines at the top of the configuration.
-  std::string more;    ///< Tables at its end.
-  std::vector<std::string>
-      listen;  ///< Endpoints besides the unix socket; FOLDER stands for the agent's folder.
+  // In these, FOLDER stands for the agent's folder.
+  std::string root;                    ///< Lines at the top of the configuration.
+  std::string more;                    ///< Tables at its end.
+  std::vector<std::string> listen;     ///< Endpoints besides the unix socket.
   std::filesystem::path catalogue;     ///< Empty: none.
   bool all_backends = false;           ///< Otherwise "reference" alone, which starts faster.
   uint64_t most_descriptors = 0;       ///< RLIMIT_NOFILE of the agent; 0: as it is.
@@ -90,6 +90,7 @@ class AgentProcess {
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_.path(); }
   [[nodiscard]] std::string socket() const { return (folder() / "agent.sock").string(); }
   [[nodiscard]] std::string endpoint() const { return "unix:" + socket(); }
+  [[nodiscard]] std::string control() const { return (folder() / "control.sock").string(); }
   [[nodiscard]] pid_t pid() const { return pid_; }
   [[nodiscard]] std::string log() const { return read_file(folder() / "log"); }
 
@@ -99,6 +100,9 @@ class AgentProcess {
   [[nodiscard]] pid_t worker() const;
   /// Kills the worker, and waits until it has ended.
   void kill_worker();
+
+  /// Runs vaccelctl against this agent, as an operator would. @return its status and all that it said.
+  [[nodiscard]] Ended vaccelctl(const std::vector<std::string>& arguments) const;
 
   void signal(int number) const;
   /// Waits until it has ended. @return as Ended::status.
@@ -114,6 +118,7 @@ class AgentProcess {
   struct NoStart {};
   AgentProcess(AgentSetup setup, NoStart);
   void write_config() const;
+  [[nodiscard]] std::string in_folder(std::string text) const;
   void spawn();
   bool wait_until_ready();
 

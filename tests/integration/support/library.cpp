@@ -85,16 +85,18 @@ vaccel_call_options within_us(uint64_t microseconds) {
 }
 
 Given<std::unique_ptr<vaccel_session, FreeWith<vaccel_close>>> open_session(const std::string& endpoint,
-                                                                            uint32_t timeout_ms) {
+                                                                            uint32_t timeout_ms,
+                                                                            uint32_t flags) {
   auto options = VACCEL_INIT(vaccel_open_options);
   options.connect_timeout_ms = timeout_ms;
   options.client_name = "integration";
+  options.flags = flags;
   return given<std::unique_ptr<vaccel_session, FreeWith<vaccel_close>>>(
       [&](vaccel_session** session) { return vaccel_open(endpoint.c_str(), &options, session); });
 }
 
-Session::Session(const std::string& endpoint) {
-  auto opened = open_session(endpoint, 20'000);
+Session::Session(const std::string& endpoint, uint32_t flags) {
+  auto opened = open_session(endpoint, 20'000, flags);
   EXPECT_TRUE(opened.ok()) << opened.text();
   session_ = opened.value.release();
 }
@@ -137,6 +139,33 @@ Given<RequestPtr> Session::submit_classify(const char* model, std::span<const st
   return given<RequestPtr>([&](vaccel_request** request) {
     return vaccel_submit_classify(session_, model, image.data(), image.size(), 5, nullptr, request);
   });
+}
+
+Given<OutputsPtr> Session::call_views(const char* name, std::span<const vaccel_tensor> inputs,
+                                      const vaccel_call_options* options, const char* model) const {
+  return given<OutputsPtr>([&](vaccel_outputs** outputs) {
+    return vaccel_call(session_, name, model, nullptr, 0, inputs.data(), inputs.size(), options, outputs);
+  });
+}
+
+Given<RequestPtr> Session::submit_views(const char* name, std::span<const vaccel_tensor> inputs,
+                                        const vaccel_call_options* options) const {
+  return given<RequestPtr>([&](vaccel_request** request) {
+    return vaccel_submit_call(session_, name, nullptr, nullptr, 0, inputs.data(), inputs.size(), options,
+                              request);
+  });
+}
+
+Given<BufferPtr> Session::allocate(size_t bytes, const vaccel_buffer_options* options) const {
+  return given<BufferPtr>(
+      [&](vaccel_buffer** buffer) { return vaccel_buffer_alloc(session_, bytes, options, buffer); });
+}
+
+std::span<std::byte> memory_of(const BufferPtr& buffer) {
+  void* data = nullptr;
+  const vaccel_status status = vaccel_buffer_map(buffer.get(), &data);
+  EXPECT_EQ(status, VACCEL_OK) << vaccel_error_message();
+  return {static_cast<std::byte*>(data), status == VACCEL_OK ? vaccel_buffer_size(buffer.get()) : 0};
 }
 
 std::span<const std::byte> data_of(const vaccel_tensor& tensor) {

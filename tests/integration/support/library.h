@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "vaccel/vaccel.h"
@@ -27,6 +28,7 @@ using RequestPtr = std::unique_ptr<vaccel_request, FreeWith<vaccel_request_free>
 using ModelPtr = std::unique_ptr<vaccel_model, FreeWith<vaccel_model_free>>;
 using ModelListPtr = std::unique_ptr<vaccel_model_list, FreeWith<vaccel_model_list_free>>;
 using AgentPtr = std::unique_ptr<vaccel_agent, FreeWith<vaccel_agent_free>>;
+using BufferPtr = std::unique_ptr<vaccel_buffer, FreeWith<vaccel_buffer_free>>;
 
 /// A function's status with the sentence that went with it, and what it gave.
 template <typename Value>
@@ -79,8 +81,8 @@ vaccel_call_options within_us(uint64_t microseconds);
 
 class Session {
  public:
-  /// A failure to open fails the test.
-  explicit Session(const std::string& endpoint);
+  /// A failure to open fails the test. @param flags  VACCEL_OPEN_*
+  explicit Session(const std::string& endpoint, uint32_t flags = 0);
   ~Session() { vaccel_close(session_); }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -98,13 +100,27 @@ class Session {
                              const vaccel_call_options* options = nullptr) const;
   Given<RequestPtr> submit_classify(const char* model, std::span<const std::byte> image) const;
 
+  // With tensors that lie anywhere.
+  Given<OutputsPtr> call_views(const char* name, std::span<const vaccel_tensor> inputs,
+                               const vaccel_call_options* options = nullptr,
+                               const char* model = nullptr) const;
+  Given<RequestPtr> submit_views(const char* name, std::span<const vaccel_tensor> inputs,
+                                 const vaccel_call_options* options = nullptr) const;
+  Given<BufferPtr> allocate(size_t bytes, const vaccel_buffer_options* options = nullptr) const;
+  /// Ends it before its time.
+  void close() { vaccel_close(std::exchange(session_, nullptr)); }
+
  private:
   vaccel_session* session_ = nullptr;
 };
 
+/// A buffer's memory; one that cannot be mapped fails the test.
+std::span<std::byte> memory_of(const BufferPtr& buffer);
+
 /// Opening alone, for endpoints that may not answer.
 Given<std::unique_ptr<vaccel_session, FreeWith<vaccel_close>>> open_session(const std::string& endpoint,
-                                                                            uint32_t timeout_ms = 3000);
+                                                                            uint32_t timeout_ms = 3000,
+                                                                            uint32_t flags = 0);
 
 std::span<const std::byte> data_of(const vaccel_tensor& tensor);
 /// What reference.checksum gave.

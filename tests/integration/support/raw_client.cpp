@@ -35,7 +35,12 @@ int left_ms(int64_t deadline_ns) {
   return left < 0 ? 0 : static_cast<int>(left);
 }
 
-Status read_body(Answer& answer, std::span<const std::byte> body, uint64_t payload_bytes) {
+}  // namespace
+
+Status read_answer(const wire::Header& header, std::span<const std::byte> body, Answer& answer) {
+  answer = Answer{};
+  answer.kind = header.kind;
+  answer.id = header.request_id;
   switch (answer.kind) {
     case wire::Kind::kFailure: {
       const auto failed = wire::decode_failure(body);
@@ -62,20 +67,38 @@ Status read_body(Answer& answer, std::span<const std::byte> body, uint64_t paylo
       answer.description = std::move(*description);
       return {};
     }
+    case wire::Kind::kWindowOpened: {
+      const auto opened = wire::decode_window_opened(body);
+      if (!opened) return opened.error();
+      answer.window = *opened;
+      return {};
+    }
+    case wire::Kind::kLeased: {
+      const auto leased = wire::decode_leased(body);
+      if (!leased) return leased.error();
+      answer.leased = *leased;
+      return {};
+    }
+    case wire::Kind::kStatus: {
+      auto status = wire::decode_status_report(body);
+      if (!status) return status.error();
+      answer.status = std::move(*status);
+      return {};
+    }
     case wire::Kind::kResult: {
-      auto result = wire::decode_result(body, {.payload_bytes = payload_bytes, .other_segments = false});
+      auto result = wire::decode_result(body, {.payload_bytes = header.payload_bytes, .window = true});
       if (!result) return result.error();
       answer.result = std::move(*result);
       return {};
     }
+    case wire::Kind::kVmAttached:
     case wire::Kind::kDone:
+    case wire::Kind::kWake:
       return {};
     default:
       return failure(VACCEL_PROTOCOL_ERROR, "an agent does not send %s frames", wire::kind_name(answer.kind));
   }
 }
-
-}  // namespace
 
 std::vector<std::byte> Answer::output(size_t index) const {
   if (index >= result.outputs.size()) {
@@ -181,10 +204,7 @@ bool RawClient::send_text(const std::string& text) {
 
 Status RawClient::read_frame(Answer& answer) {
   const wire::Header header = channel_.header();
-  answer = Answer{};
-  answer.kind = header.kind;
-  answer.id = header.request_id;
-  Status status = read_body(answer, channel_.body(), header.payload_bytes);
+  Status status = read_answer(header, channel_.body(), answer);
   answer.payload.resize(header.payload_bytes);
   if (header.payload_bytes > 0) {
     const channel::Destination destination{answer.payload.data(), answer.payload.size()};

@@ -25,6 +25,9 @@ struct Answer {
   wire::Welcome welcome;
   wire::Description description;
   wire::CallResult result;
+  wire::WindowOpened window;
+  wire::Leased leased;
+  wire::StatusReport status;
   std::vector<std::byte> payload;  ///< Of a result.
 
   [[nodiscard]] bool is_result() const { return kind == wire::Kind::kResult; }
@@ -44,6 +47,9 @@ wire::Call call_with_bytes(const char* operator_name, uint64_t bytes);
 /// Bytes that differ from seed to seed, and their sum as reference.checksum has it.
 std::vector<std::byte> some_bytes(size_t size, uint32_t seed);
 uint64_t sum_of(std::span<const std::byte> bytes);
+
+/// Reads what the agent has sent, but for its payload. PROTOCOL_ERROR: no agent would send it.
+Status read_answer(const wire::Header& header, std::span<const std::byte> body, Answer& answer);
 
 class RawClient {
  public:

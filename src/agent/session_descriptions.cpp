@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a session is told of models and of the agent.
+#include "agent/session.h"
+
+namespace vaccel::agent {
+namespace {
+
+wire::ModelInfo catalogue_info(const std::string& name, const runtime::CatalogueEntry& entry,
+                               WorkerSlot::ModelState state) {
+  return {.name = name,
+          .task = runtime::task_name(entry.model.task),
+          .description = entry.model.description,
+          .version = entry.model.version,
+          .license = entry.model.license,
+          .backend = std::move(state.backend),
+          .problem = entry.problem.empty() ? std::move(state.problem) : entry.problem,
+          .inputs = {},
+          .outputs = {}};
+}
+
+}  // namespace
+
+// ---- Models and descriptions
+
+Status Session::handle_open_model() {
+  auto open = wire::decode_open_model(channel_.body());
+  if (!open) return open.error();
+  if (draining_) return failure(VACCEL_UNAVAILABLE, "the agent is shutting down");
+  const auto* entry = host_.catalogue().find(open->name);
+  if (entry == nullptr) {
+    return failure(VACCEL_NOT_FOUND, "no model '%s' in the catalogue; 'vaccel models' lists what there is",
+                   printable(open->name).c_str());
+  }
+  if (!entry->problem.empty()) {
+    return failure(VACCEL_UNAVAILABLE, "model '%s' cannot be used: %s", open->name.c_str(),
+                   entry->problem.c_str());
+  }
+  const Limits& limits = host_.limits();
+  if (models_.size() + other_requests_ >= limits.max_models_open) {
+    return failure(VACCEL_RESOURCE_EXHAUSTED, "this session has %zu models open; the limit is %u",
+                   models_.size(), limits.max_models_open);
+  }
+  ++other_requests_;
+  WorkerSlot& worker = host_.worker_for(open->name);
+  WorkerRequest request{.message = *open, .model = open->name, .done = {}};
+  request.done = [self = self_, name = open->name,
+                  id = channel_.header().request_id](const WorkerReply& reply) {
+    Session* session = *self;
+    if (session == nullptr) return;
+    --session->other_requests_;
+    if (!reply.status.ok()) {
+      session->send_failure(id, reply.status);
+    } else {
+      const uint32_t handle = session->next_handle_++;
+      session->models_.emplace(handle, name);
+      session->send(id, wire::ModelOpened{handle});
+    }
+    if (session->draining_) session->drain();
+  };
+  worker.submit(std::move(request));
+  return {};
+}
+
+Status Session::handle_close_model() {
+  const auto close = wire::decode_close_model(channel_.body());
+  if (!close) return close.error();
+  if (models_.erase(close->model) == 0) {
+    return failure(VACCEL_NOT_FOUND, "model handle %u is none of this session's open models", close->model);
+  }
+  send(channel_.header().request_id, wire::Done{});
+  return {};
+}
+
+Status Session::handle_describe() {
+  const auto describe = wire::decode_describe(channel_.body());
+  if (!describe) return describe.error();
+  const uint64_t id = channel_.header().request_id;
+  switch (describe->subject) {
+    case wire::Subject::kServer:
+      describe_server(id);
+      return {};
+    case wire::Subject::kModels:
+      describe_models(id, describe->start);
+      return {};
+    case wire::Subject::kModel:
+      break;
+  }
+  if (host_.catalogue().find(describe->model) == nullptr) {
+    return failure(VACCEL_NOT_FOUND, "no model '%s' in the catalogue; 'vaccel models' lists what there is",
+                   printable(describe->model).c_str());
+  }
+  if (other_requests_ >= host_.limits().max_calls_in_flight) {
+    return failure(VACCEL_RESOURCE_EXHAUSTED, "%u requests of this session are in flight; that is the limit",
+                   other_requests_);
+  }
+  describe_model(id, describe->model);
+  return {};
+}
+
+void Session::describe_server(uint64_t request_id) {
+  wire::Description description;
+  description.server = "vacceld " VACCEL_VERSION_TEXT;
+  description.worker_count = static_cast<uint32_t>(host_.workers().size());
+  description.model_count = static_cast<uint32_t>(host_.catalogue().entries().size());
+  for (const auto& worker :
+       host_.workers()) {  // alike; one that has just been restarted has told nothing yet
+    if (description.backends.empty()) description.backends = worker->backends();
+  }
+  send(request_id, description);
+}
+
+void Session::describe_models(uint64_t request_id, uint32_t start) {
+  // As many as surely fit a body: texts are cut to 512 bytes by the encoder.
+  constexpr size_t kPage = 24;
+  wire::Description description;
+  const auto& entries = host_.catalogue().entries();
+  description.model_count = static_cast<uint32_t>(entries.size());
+  uint32_t index = 0;
+  for (const auto& [name, entry] : entries) {
+    if (index++ < start) continue;
+    if (description.models.size() == kPage) {
+      description.more = true;
+      break;
+    }
+    description.models.push_back(catalogue_info(name, entry, host_.worker_for(name).state_of(name)));
+  }
+  send(request_id, description);
+}
+
+void Session::describe_model(uint64_t request_id, const std::string& name) {
+  const auto* entry = host_.catalogue().find(name);
+  if (!entry->problem.empty()) {  // it cannot be loaded, but why can be told
+    wire::Description description;
+    description.models.push_back(catalogue_info(name, *entry, {}));
+    return send(request_id, description);
+  }
+  ++other_requests_;
+  WorkerRequest request{.message = wire::Describe{wire::Subject::kModel, name, 0}, .model = name, .done = {}};
+  request.done = [self = self_, request_id](const WorkerReply& reply) {
+    Session* session = *self;
+    if (session == nullptr) return;
+    --session->other_requests_;
+    if (!reply.status.ok()) {
+      session->send_failure(request_id, reply.status);
+    } else {
+      session->send(request_id, reply.description);
+    }
+    if (session->draining_) session->drain();
+  };
+  host_.worker_for(name).submit(std::move(request));
+}
+
+}  // namespace vaccel::agent

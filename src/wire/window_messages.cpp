@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The codec of windows, leases and control.
+#include <bit>
+
+#include "wire/codec.h"
+
+namespace vaccel::wire {
+namespace {
+
+constexpr size_t kMaxPathBytes = 512;
+
+fb::Offset<schema::VmStatus> put_vm(fb::FlatBufferBuilder& flat, const VmStatus& vm) {
+  const auto name = put_text(flat, vm.name, kMaxNameBytes);
+  const auto tenant = put_text(flat, vm.tenant, kMaxNameBytes);
+  const auto listen = put_text(flat, vm.listen, kMaxPathBytes);
+  const auto window = put_text(flat, vm.window, kMaxPathBytes);
+  const auto problem = put_text(flat, vm.problem, kMaxPathBytes);
+  return schema::CreateVmStatus(flat, name, tenant, listen, vm.cid, window, vm.window_bytes, vm.leased_bytes,
+                                vm.leases, vm.sessions, problem);
+}
+
+VmStatus read_vm(Checker& check, const schema::VmStatus& from) {
+  return {.name = check.text(from.name(), "a VM's name", kMaxNameBytes),
+          .tenant = check.text(from.tenant(), "a tenant's name", kMaxNameBytes),
+          .listen = check.text(from.listen(), "a VM's endpoint", kMaxPathBytes),
+          .cid = from.cid(),
+          .window = check.text(from.window(), "a window's path", kMaxPathBytes),
+          .window_bytes = from.window_bytes(),
+          .leased_bytes = from.leased_bytes(),
+          .leases = from.leases(),
+          .sessions = from.sessions(),
+          .problem = check.text(from.problem(), "a window's problem", kMaxPathBytes)};
+}
+
+}  // namespace
+
+// ---- Windows
+
+std::span<const std::byte> Encoder::encode(const OpenWindow& open) {
+  auto& flat = builder_->flat;
+  flat.Clear();
+  return finish(flat, schema::CreateOpenWindow(flat, open.takes_descriptors));
+}
+
+std::span<const std::byte> Encoder::encode(const WindowOpened& opened) {
+  auto& flat = builder_->flat;
+  flat.Clear();
+  const schema::WindowIdentity identity(opened.identity.vm_low, opened.identity.vm_high,
+                                        opened.identity.generation, opened.identity.nonce_low,
+                                        opened.identity.nonce_high);
+  return finish(flat, schema::CreateWindowOpened(
+                          flat, static_cast<schema::WindowKind>(opened.kind), opened.bytes, &identity,
+                          opened.ring_offset, opened.ring_bytes, opened.max_leased_bytes, opened.max_leases));
+}
+
+std::span<const std::byte> Encoder::encode(const Lease& lease) {
+  auto& flat = builder_->flat;
+  flat.Clear();
+  return finish(flat, schema::CreateLease(flat, lease.bytes, lease.alignment));
+}
+
+std::span<const std::byte> Encoder::encode(const Leased& leased) {
+  auto& flat = builder_->flat;
+  flat.Clear();
+  return finish(flat, schema::CreateLeased(flat, leased.offset, leased.bytes));
+}
+
+std::span<const std::byte> Encoder::encode(const ImportWindow& import) {
+  auto& flat = builder_->flat;
+  flat.Clear();
+  return finish(flat, schema::CreateImportWindow(flat, import.window, import.start, import.bytes));
+}
+
+std::span<const std::byte> Encoder::encode(const DropWindow& drop) {
+  auto& flat = builder_->flat;
+  flat.Clear();
+  return finish(flat, schema::CreateDropWindow(flat, drop.window));
+}
+
+std::span<const std::byte> Encoder::encode(const Wake&) {
+  auto& flat = builder_->flat;
+  flat.Clear();
+  return finish(flat, schema::CreateWake(flat));
+}
+
+Result<OpenWindow> decode_open_window(std::span<const std::byte> body) {
+  return with_body<schema::OpenWindow>(body, "open-window",
+                                       [](const schema::OpenWindow& source) -> Result<OpenWindow> {
+                                         return OpenWindow{source.takes_descriptors()};
+                                       });
+}
+
+Result<WindowOpened> decode_window_opened(std::span<const std::byte> body) {
+  return with_body<schema::WindowOpened>(
+      body, "window-opened", [](const schema::WindowOpened& source) -> Result<WindowOpened> {
+        WindowOpened opened;
+        if (source.kind() != schema::WindowKind_Memory && source.kind() != schema::WindowKind_Device) {
+          return fail(VACCEL_PROTOCOL_ERROR, "a window has kind %u, which is none",
+                      static_cast<unsigned>(source.kind()));
+        }
+        opened.kind = static_cast<WindowKind>(source.kind());
+        opened.bytes = source.bytes();
+        if (const auto* identity = source.identity()) {
+          opened.identity = {identity->vm_low(), identity->vm_high(), identity->generation(),
+                             identity->nonce_low(), identity->nonce_high()};
+        }
+        opened.ring_offset = source.ring_offset();
+        opened.ring_bytes = source.ring_bytes();
+        if (opened.ring_offset > opened.bytes || opened.ring_bytes > opened.bytes - opened.ring_offset) {
+          return fail(VACCEL_PROTOCOL_ERROR,
+                      "the rings, %llu bytes at offset %llu, reach beyond the window's %llu bytes",
+                      static_cast<unsigned long long>(opened.ring_bytes),
+                      static_cast<unsigned long long>(opened.ring_offset),
+                      static_cast<unsigned long long>(opened.bytes));
+        }
+        opened.max_leased_bytes = source.max_leased_bytes();
+        opened.max_leases = source.max_leases();
+        return opened;
+      });
+}
+
+Result<Lease> decode_lease(std::span<const std::byte> body) {
+  return with_body<schema::Lease>(body, "lease", [](const schema::Lease& source) -> Result<Lease> {
+    if (source.bytes() == 0) return fail(VACCEL_INVALID_ARGUMENT, "a lease of 0 bytes is asked for");
+    if (!std::has_single_bit(source.alignment()) || source.alignment() > kMaxLeaseAlignment) {
+      return fail(VACCEL_INVALID_ARGUMENT,
+                  "an alignment of %llu is asked for; it must be a power of two up to %llu",
+                  static_cast<unsigned long long>(source.alignment()),
+                  static_cast<unsigned long long>(kMaxLeaseAlignment));
+    }
+    return Lease{source.bytes(), source.alignment()};
+  });
+}
+
+Result<Leased> decode_leased(std::span<const std::byte> body) {
+  return with_body<schema::Leased>(body, "leased", [](const schema::Leased& source) -> Result<Leased> {
+    return Leased{source.offset(), source.bytes()};
+  });
+}
+
+Result<ImportWindow> decode_import_window(std::span<const std::byte> body) {
+  return with_body<schema::ImportWindow>(
+      body, "import-window", [](const schema::ImportWindow& source) -> Result<ImportWindow> {
+        if (source.window() < kFirstWindowNumber) {
+          return fail(VACCEL_INVALID_ARGUMENT, "a window has number %u; they begin at %u", source.window(),
+                      kFirstWindowNumber);
+        }
+        return ImportWindow{source.window(), source.start(), source.bytes()};
+      });
+}
+
+Result<DropWindow> decode_drop_window(std::span<const std::byte> body) {
+  return with_body<schema::DropWindow>(
+      body, "drop-window",
+      [](const schema::DropWindow& source) -> Result<DropWindow> { return DropWindow{source.window()}; });
+}
+
+Result<Wake> decode_wake(std::span<const std::byte> body) {
+  return with_body<schema::Wake>(body, "wake", [](const schema::Wake&) -> Result<Wake> { return Wake{}; });
+}
+
+// ---- Control
+
+std::span<const std::byte> Encoder::encode(const AttachVm& attach) {
+  auto& flat = builder_->flat;
+  flat.Clear();
+  const auto name = put_text(flat, attach.name, kMaxNameBytes);
+  const auto listen = put_text(flat, attach.listen, kMaxPathBytes);
+  const auto tenant = put_text(flat, attach.tenant, kMaxNameBytes);
+  const auto window = put_text(flat, attach.window, kMaxPathBytes);
+  return finish(flat, schema::CreateAttachVm(flat, name, listen, attach.cid, tenant, window,
+                                             attach.memory_bytes, attach.prefault));
+}
+
+std::span<const std::byte> Encoder::encode(const VmAttached& attached) {
+  auto& flat = builder_->flat;
+  flat.Clear();
+  const auto window = put_text(flat, attached.window, kMaxPathBytes);
+  return finish(flat, schema::CreateVmAttached(flat, window, attached.bytes));
+}
+
+std::span<const std::byte> Encoder::encode(const DetachVm& detach) {
+  auto& flat = builder_->flat;
+  flat.Clear();
+  const auto name = put_text(flat, detach.name, kMaxNameBytes);
+  return finish(flat, schema::CreateDetachVm(flat, name));
+}
+
+std::span<const std::byte> Encoder::encode(const ReadStatus& read) {
+  auto& flat = builder_->flat;
+  flat.Clear();
+  return finish(flat, schema::CreateReadStatus(flat, read.start));
+}
+
+std::span<const std::byte> Encoder::encode(const StatusReport& report) {
+  auto& flat = builder_->flat;
+  flat.Clear();
+  const auto server = put_text(flat, report.server, kMaxNameBytes);
+  const auto vms = put_all(flat, report.vms, put_vm);
+  return finish(flat,
+                schema::CreateStatusReport(flat, server, report.sessions, report.workers, report.calls,
+                                           report.failed_calls, report.copied_bytes, report.window_bytes,
+                                           report.windows, report.leased_bytes, vms, report.more));
+}
+
+Result<AttachVm> decode_attach_vm(std::span<const std::byte> body) {
+  return with_body<schema::AttachVm>(body, "attach-vm", [](const schema::AttachVm& source) {
+    Checker check;
+    AttachVm attach;
+    attach.name = check.text(source.name(), "the VM's name", kMaxNameBytes);
+    attach.listen = check.text(source.listen(), "the VM's endpoint", kMaxPathBytes);
+    attach.cid = source.cid();
+    attach.tenant = check.text(source.tenant(), "the tenant's name", kMaxNameBytes);
+    attach.window = check.text(source.window(), "the window's path", kMaxPathBytes);
+    attach.memory_bytes = source.memory_bytes();
+    attach.prefault = source.prefault();
+    return check.done(std::move(attach));
+  });
+}
+
+Result<VmAttached> decode_vm_attached(std::span<const std::byte> body) {
+  return with_body<schema::VmAttached>(body, "vm-attached", [](const schema::VmAttached& source) {
+    Checker check;
+    VmAttached attached;
+    attached.window = check.text(source.window(), "the window's path", kMaxPathBytes);
+    attached.bytes = source.bytes();
+    return check.done(std::move(attached));
+  });
+}
+
+Result<DetachVm> decode_detach_vm(std::span<const std::byte> body) {
+  return with_body<schema::DetachVm>(body, "detach-vm", [](const schema::DetachVm& source) {
+    Checker check;
+    DetachVm detach;
+    detach.name = check.text(source.name(), "the VM's name", kMaxNameBytes);
+    return check.done(std::move(detach));
+  });
+}
+
+Result<ReadStatus> decode_read_status(std::span<const std::byte> body) {
+  return with_body<schema::ReadStatus>(
+      body, "read-status",
+      [](const schema::ReadStatus& source) -> Result<ReadStatus> { return ReadStatus{source.start()}; });
+}
+
+Result<StatusReport> decode_status_report(std::span<const std::byte> body) {
+  return with_body<schema::StatusReport>(body, "status", [](const schema::StatusReport& source) {
+    Checker check;
+    StatusReport report;
+    report.server = check.text(source.server(), "the server's name", kMaxNameBytes);
+    report.sessions = source.sessions();
+    report.workers = source.workers();
+    report.calls = source.calls();
+    report.failed_calls = source.failed_calls();
+    report.copied_bytes = source.copied_bytes();
+    report.window_bytes = source.window_bytes();
+    report.windows = source.windows();
+    report.leased_bytes = source.leased_bytes();
+    report.more = source.more();
+    const size_t count = check.count(source.vms(), "VMs", kMaxVmsInBody);
+    report.vms.reserve(count);
+    for (size_t index = 0; index < count; ++index)
+      report.vms.push_back(read_vm(check, *source.vms()->Get(static_cast<uint32_t>(index))));
+    return check.done(std::move(report));
+  });
+}
+
+}  // namespace vaccel::wire
