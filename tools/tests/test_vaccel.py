@@ -303,6 +303,8 @@ class Classify(WithAgent):
     def test_json(self):
         said = self.object("classify", CAT)
         self.check_cat(said)
+        # Into the window, and out of it again before it is decoded; the classes themselves are small.
+        self.assertAlmostEqual(said["copied_bytes"], 2 * CAT.stat().st_size, delta=4096)
         self.assertEqual(said["endpoint"], self.endpoint)
         self.assertEqual(len(said["classes"]), 5)
         scores = [found["score"] for found in said["classes"]]
@@ -317,6 +319,7 @@ class Classify(WithAgent):
         self.assertEqual(said[6], "")
         self.assertEqual(said[7].split(), ["stage", "ms"])
         self.assertRegex("\n".join(said[8:]), r"\Atotal +\d+\.\d\d\n(  )+\w+ +\d+\.\d\d\n")
+        self.assertRegex(said[-1], r"^copied \d+ bytes$")
         self.assertTrue(all(line == line.rstrip() for line in said))
 
     def test_standard_input(self):
@@ -424,11 +427,13 @@ class Infer(WithAgent):
         self.assertLess(output["mean"], output["max"])
         self.assertEqual(output["nan_count"], 0)
         self.assertGreater(said["timings"]["infer_us"], 0)
+        self.assertAlmostEqual(said["copied_bytes"], 4 * 3 * 224 * 224, delta=4096)  # the input, once
 
     def test_table(self):
         said = self.says("infer", "mobilenet", "--input", self.image()).splitlines()
         self.assertEqual(said[0].split(), ["output", "dtype", "shape", "min", "max", "mean"])
         self.assertRegex(said[1], rf"^{self.OUTPUT}  float32  \[1, 1001\] +[\d.e-]+ +[\d.e-]+ +0\.000999")
+        self.assertRegex(said[-1], r"^copied \d+ bytes$")
 
     def test_outputs_are_written(self):
         one, folder = self.folder / "one.npy", self.folder / "made"
@@ -601,10 +606,13 @@ class Describe(WithAgent):
         self.assertGreaterEqual(said["protocol"], 1)
         self.assertGreater(said["limits"]["max_payload_bytes"], 1 << 20)
         self.assertGreater(said["limits"]["max_calls_in_flight"], 1)
+        self.assertRegex(said["window"], r"^shared memory, \d+ MiB$")
+        self.assertGreater(said["limits"]["window_bytes"], 1 << 20)
         backends = {backend["name"]: backend for backend in said["backends"]}
         self.assertEqual((backends["onnxruntime"]["problem"], backends["reference"]["problem"]), ("", ""))
         text = self.says("info")
         self.assertRegex(text, r"(?m)^payload +at most \d+ [KMG]iB a call$")
+        self.assertRegex(text, r"(?m)^window +shared memory, \d+ MiB$")
         self.assertRegex(text, r"(?m)^onnxruntime +[\d.]+ +\S")
 
     def test_info_of_a_local_session(self):

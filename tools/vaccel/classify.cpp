@@ -68,6 +68,7 @@ Status run_command(const ClassifyArguments& arguments, const Context& context) {
   print_classes(*classes, context.output);
   context.output.line("");
   print_timings(runs, context.output);
+  print_copied(classes->copied_bytes, context.output);
   return {};
 }
 

@@ -16,6 +16,7 @@ void print_agent(const vaccel_agent& agent, Output& output) {
   Table facts({{""}, {""}});
   facts.add({"endpoint", agent.endpoint});
   facts.add({"transport", is_local ? "none, the runtime is in this process" : transport_of(agent.endpoint)});
+  facts.add({"window", agent.window});
   facts.add({"agent", agent.version});
   if (!is_local) facts.add({"protocol", "version " + std::to_string(agent.protocol_version)});
   facts.add({"library", std::string("libvaccel ") + vaccel_version()});

@@ -91,7 +91,8 @@ std::string json_of_classes(const std::string& model, const std::string& endpoin
   Json json{{"model", model},
             {"endpoint", endpoint},
             {"classes", std::move(items)},
-            {"timings", timings_of(median_of(runs))}};
+            {"timings", timings_of(median_of(runs))},
+            {"copied_bytes", classes.copied_bytes}};
   if (runs.size() > 1) {
     Json each = Json::array();
     for (const vaccel_timings& run : runs)
@@ -102,15 +103,16 @@ std::string json_of_classes(const std::string& model, const std::string& endpoin
 }
 
 std::string json_of_outputs(const std::string& operator_name, const char* model, const std::string& endpoint,
-                            std::span<const TensorSummary> outputs, const vaccel_timings& timings) {
+                            std::span<const TensorSummary> summaries, const vaccel_outputs& outputs) {
   Json tensors = Json::array();
-  for (const TensorSummary& output : outputs)
-    tensors.push_back(summary_of(output));
+  for (const TensorSummary& summary : summaries)
+    tensors.push_back(summary_of(summary));
   return text_of({{"operator", operator_name},
                   {"model", model != nullptr ? Json(model) : Json(nullptr)},
                   {"endpoint", endpoint},
                   {"outputs", std::move(tensors)},
-                  {"timings", timings_of(timings)}});
+                  {"timings", timings_of(outputs.timings)},
+                  {"copied_bytes", outputs.copied_bytes}});
 }
 
 std::string json_of_models(const std::string& endpoint, const vaccel_model_list& list) {
@@ -135,17 +137,19 @@ std::string json_of_agent(const vaccel_agent& agent, const std::string& transpor
                         {"devices", backend.devices},
                         {"problem", backend.problem}});
   }
-  return text_of(
-      {{"endpoint", agent.endpoint},
-       {"transport", transport},
-       {"library", vaccel_version()},
-       {"agent", agent.version},
-       {"protocol", agent.protocol_version},
-       {"workers", agent.worker_count},
-       {"models", agent.model_count},
-       {"limits",
-        {{"max_payload_bytes", agent.max_payload_bytes}, {"max_calls_in_flight", agent.max_calls_in_flight}}},
-       {"backends", std::move(backends)}});
+  return text_of({{"endpoint", agent.endpoint},
+                  {"transport", transport},
+                  {"library", vaccel_version()},
+                  {"agent", agent.version},
+                  {"protocol", agent.protocol_version},
+                  {"workers", agent.worker_count},
+                  {"models", agent.model_count},
+                  {"limits",
+                   {{"max_payload_bytes", agent.max_payload_bytes},
+                    {"max_calls_in_flight", agent.max_calls_in_flight},
+                    {"window_bytes", agent.window_bytes}}},
+                  {"window", agent.window},
+                  {"backends", std::move(backends)}});
 }
 
 std::string json_of_pings(const std::string& endpoint, uint32_t sent,

@@ -17,15 +17,15 @@ namespace vaccel::tool {
 /// {"error": {"code": "NOT_FOUND", "message": "..."}}
 std::string json_of_error(const Status& status);
 
-/// {"model", "endpoint", "classes": [{"index", "label", "score"}], "timings": {"total_us", ...}}; of several runs, "timings" has the
-/// medians, and "runs" the timings of each.
+/// {"model", "endpoint", "classes": [{"index", "label", "score"}], "timings": {"total_us", ...}, "copied_bytes"}; of several
+/// runs, "timings" has the medians, "runs" the timings of each, and "copied_bytes" is of the last.
 std::string json_of_classes(const std::string& model, const std::string& endpoint,
                             const vaccel_classes& classes, std::span<const vaccel_timings> runs);
 
-/// {"operator", "model", "endpoint", "outputs": [{"name", "dtype", "shape", "min", "max", "mean", "nan_count", "file"}], "timings"}; "model"
-/// is null for operators without one; "file" is there where the output was written to one.
+/// {"operator", "model", "endpoint", "outputs": [{"name", "dtype", "shape", "min", "max", "mean", "nan_count", "file"}], "timings",
+/// "copied_bytes"}; "model" is null for operators without one; "file" is there where the output was written to one.
 std::string json_of_outputs(const std::string& operator_name, const char* model, const std::string& endpoint,
-                            std::span<const TensorSummary> outputs, const vaccel_timings& timings);
+                            std::span<const TensorSummary> summaries, const vaccel_outputs& outputs);
 
 /// {"endpoint", "models": [{"name", "task", "description", "version", "license", "backend", "problem"}]}
 std::string json_of_models(const std::string& endpoint, const vaccel_model_list& list);
@@ -34,8 +34,8 @@ std::string json_of_models(const std::string& endpoint, const vaccel_model_list&
 /// any rank.
 std::string json_of_model(const std::string& endpoint, const vaccel_model& model);
 
-/// {"endpoint", "transport", "library", "agent", "protocol", "workers", "models", "limits": {"max_payload_bytes", "max_calls_in_flight"},
-/// "backends": [{"name", "version", "devices", "problem"}]}
+/// {"endpoint", "transport", "library", "agent", "protocol", "workers", "models", "limits": {"max_payload_bytes", "max_calls_in_flight",
+/// "window_bytes"}, "window", "backends": [{"name", "version", "devices", "problem"}]}
 std::string json_of_agent(const vaccel_agent& agent, const std::string& transport);
 
 /// {"endpoint", "sent", "received", "round_trips_us": [...], "min_us", "avg_us", "max_us"}

@@ -8,6 +8,7 @@
 
 #include "tools/vaccel/arguments.h"
 #include "tools/vaccel/commands.h"
+#include "tools/vaccel/exit_code.h"
 #include "tools/vaccel/interrupt.h"
 #include "tools/vaccel/json.h"
 #include "tools/vaccel/output.h"
@@ -17,32 +18,6 @@ namespace {
 
 using namespace vaccel;
 using namespace vaccel::tool;
-
-// --help says them; they are part of the tool's interface.
-int exit_code_of(vaccel_status code) {
-  switch (code) {
-    case VACCEL_OK:
-      return 0;
-    case VACCEL_INVALID_ARGUMENT:
-      return 2;
-    case VACCEL_NOT_FOUND:
-      return 3;
-    case VACCEL_UNAVAILABLE:
-      return 4;
-    case VACCEL_DEADLINE_EXCEEDED:
-      return 5;
-    case VACCEL_RESOURCE_EXHAUSTED:
-      return 6;
-    case VACCEL_PERMISSION_DENIED:
-      return 7;
-    case VACCEL_CANCELLED:
-      return 8;
-    case VACCEL_UNIMPLEMENTED:
-      return 9;
-    default:
-      return 1;
-  }
-}
 
 // Before the command line is understood, and however wrong it is.
 bool asks_for_json(int argc, char** argv) {

@@ -133,13 +133,13 @@ Status deliver(const vaccel_outputs& outputs, const CallNames& names, const Tens
   const auto summaries = take_outputs(outputs, arguments);
   if (!summaries) return summaries.error();
   if (output.json()) {
-    output.object(
-        json_of_outputs(names.operator_name, names.model, names.endpoint, *summaries, outputs.timings));
+    output.object(json_of_outputs(names.operator_name, names.model, names.endpoint, *summaries, outputs));
     return {};
   }
   print_outputs(*summaries, output);
   output.line("");
   print_timings({&outputs.timings, 1}, output);
+  print_copied(outputs.copied_bytes, output);
   return {};
 }
 

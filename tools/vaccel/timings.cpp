@@ -59,4 +59,8 @@ void print_timings(std::span<const vaccel_timings> runs, Output& output) {
   output.table(table);
 }
 
+void print_copied(uint64_t bytes, Output& output) {
+  output.line("copied " + std::to_string(bytes) + (bytes == 1 ? " byte" : " bytes"));
+}
+
 }  // namespace vaccel::tool

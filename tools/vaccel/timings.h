@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where the time of calls went, stage by stage.
+// What calls cost: where their time went, stage by stage, and what was copied.
 #pragma once
 
 #include <cstdint>
@@ -30,5 +30,8 @@ vaccel_timings median_of(std::span<const vaccel_timings> runs);
 
 /// The stages that happened, in milliseconds: of one run with a bar on a terminal; of several with median, least and most.
 void print_timings(std::span<const vaccel_timings> runs, Output& output);
+
+/// How much of a call's inputs and results was copied on the way: "copied 602112 bytes".
+void print_copied(uint64_t bytes, Output& output);
 
 }  // namespace vaccel::tool

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The commands. Those of windows need no agent; the others ask one over its control socket.
+#pragma once
+
+#include "core/status.h"
+#include "tools/vaccel/output.h"
+#include "tools/vaccelctl/arguments.h"
+
+namespace vaccel::ctl {
+
+/// What every command gets.
+struct Context {
+  const CommonArguments& common;
+  tool::Output& output;
+};
+
+Status run_command(const CreateWindowArguments& arguments, const Context& context);
+Status run_command(const ShowWindowArguments& arguments, const Context& context);
+Status run_command(const AttachArguments& arguments, const Context& context);
+Status run_command(const DetachArguments& arguments, const Context& context);
+Status run_command(const ListVmsArguments& arguments, const Context& context);
+Status run_command(const StatusArguments& arguments, const Context& context);
+
+/// For people: what each VMM is given for a window.
+void print_vmm_options(const std::string& path, uint64_t bytes, tool::Output& output);
+
+}  // namespace vaccel::ctl

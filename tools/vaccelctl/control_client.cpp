@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/vaccelctl/control_client.h"
+
+#include "channel/socket.h"
+#include "client/poll.h"
+#include "core/clock.h"
+
+namespace vaccel::ctl {
+namespace {
+
+constexpr int64_t kPatienceNs = 5'000'000'000;  // for somebody to answer at all
+/// An agent that says for ever that there are more VMs is none.
+constexpr int kMostPages = 1000;
+
+Status no_agent(const std::string& why) {
+  return failure(VACCEL_PROTOCOL_ERROR, "what answers at the control socket is not an agent: %s",
+                 why.c_str());
+}
+
+}  // namespace
+
+ControlClient::ControlClient(UniqueFd socket)
+    : channel_(std::make_unique<channel::StreamChannel>(std::move(socket), wire::kOldestVersion)) {}
+
+Result<ControlClient> ControlClient::connect(const std::string& path) {
+  const int64_t deadline = now_ns() + kPatienceNs;
+  auto endpoint = channel::parse_endpoint("unix:" + path);
+  if (!endpoint) return Unexpected{endpoint.error().within("--control")};
+  auto socket = channel::connect_to(*endpoint, deadline);
+  if (!socket) return Unexpected{socket.error()};
+  ControlClient client(std::move(*socket));
+  Status status =
+      client.ask(wire::Hello{.client = "vaccelctl " VACCEL_VERSION_TEXT}, wire::Kind::kWelcome, deadline);
+  if (!status.ok()) return Unexpected{std::move(status)};
+  const auto welcome = wire::decode_welcome(client.channel_->body());
+  if (!welcome) return Unexpected{no_agent(welcome.error().message())};
+  client.channel_->set_version(welcome->version);
+  return client;
+}
+
+template <typename Request>
+Status ControlClient::ask(const Request& request, wire::Kind expected, int64_t deadline_ns) {
+  Status status = channel_->send(Request::kKind, ++last_id_, encoder_.encode(request), {}, nullptr);
+  while (status.ok() && channel_->sending()) {
+    if (!client::poll_until(channel_->fd(), POLLOUT, deadline_ns))
+      return failure(VACCEL_DEADLINE_EXCEEDED, "the agent takes nothing in");
+    status = channel_->flush();
+  }
+  if (!status.ok()) return status;
+  return receive(expected, deadline_ns);
+}
+
+Status ControlClient::receive(wire::Kind expected, int64_t deadline_ns) {
+  for (;;) {
+    const auto event = channel_->receive(false);
+    if (!event) return event.error();
+    if (*event == channel::Event::kClosed)
+      return failure(VACCEL_UNAVAILABLE, "the agent closed the connection instead of answering");
+    if (*event == channel::Event::kFrame) break;
+    if (*event == channel::Event::kBlocked && !client::poll_until(channel_->fd(), POLLIN, deadline_ns))
+      return failure(VACCEL_DEADLINE_EXCEEDED, "the agent does not answer");
+  }
+  const wire::Header& header = channel_->header();
+  const bool is_for_us = header.request_id == last_id_ || header.request_id == 0;
+  if (is_for_us && header.kind == wire::Kind::kFailure) {
+    const auto refusal = wire::decode_failure(channel_->body());
+    return refusal ? refusal->status() : no_agent(refusal.error().message());
+  }
+  if (header.request_id != last_id_ || header.kind != expected || header.payload_bytes > 0)
+    return no_agent(std::string("it answered with a ") + wire::kind_name(header.kind) + " frame");
+  return {};
+}
+
+Result<wire::VmAttached> ControlClient::attach(const wire::AttachVm& vm) {
+  if (Status status = ask(vm, wire::Kind::kVmAttached, 0); !status.ok()) return Unexpected{std::move(status)};
+  return wire::decode_vm_attached(channel_->body());
+}
+
+Status ControlClient::detach(const std::string& name) {
+  return ask(wire::DetachVm{name}, wire::Kind::kDone, 0);
+}
+
+Result<wire::StatusReport> ControlClient::status() {
+  wire::StatusReport report;
+  std::vector<wire::VmStatus> vms;
+  for (int page = 0; page < kMostPages; ++page) {
+    const wire::ReadStatus read{.start = static_cast<uint32_t>(vms.size())};
+    if (Status status = ask(read, wire::Kind::kStatus, 0); !status.ok()) return Unexpected{std::move(status)};
+    auto part = wire::decode_status_report(channel_->body());
+    if (!part) return part;
+    vms.insert(vms.end(), part->vms.begin(), part->vms.end());
+    if (!part->more) {
+      report = std::move(*part);
+      report.vms = std::move(vms);
+      return report;
+    }
+    if (part->vms.empty()) break;
+  }
+  return Unexpected{no_agent("its list of VMs has no end")};
+}
+
+}  // namespace vaccel::ctl

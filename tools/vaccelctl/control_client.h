@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The operator's end of the control socket: connects, greets, and asks one thing after the other.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "channel/stream.h"
+#include "core/status.h"
+#include "wire/messages.h"
+
+namespace vaccel::ctl {
+
+class ControlClient {
+ public:
+  /// UNAVAILABLE: no agent listens there; PERMISSION_DENIED; DEADLINE_EXCEEDED; PROTOCOL_ERROR: it is no agent.
+  static Result<ControlClient> connect(const std::string& path);
+
+  /// These wait for as long as the agent takes, and fail as it says.
+  Result<wire::VmAttached> attach(const wire::AttachVm& vm);
+  Status detach(const std::string& name);
+  /// With all VMs, however many there are.
+  Result<wire::StatusReport> status();
+
+ private:
+  explicit ControlClient(UniqueFd socket);
+
+  template <typename Request>
+  Status ask(const Request& request, wire::Kind expected, int64_t deadline_ns);
+  Status receive(wire::Kind expected, int64_t deadline_ns);
+
+  std::unique_ptr<channel::StreamChannel> channel_;
+  wire::Encoder encoder_;
+  uint64_t last_id_ = 0;
+};
+
+}  // namespace vaccel::ctl
