@@ -9,6 +9,7 @@ from vaccel_vm import agent, parts, testing
 
 CONFIG = b"""\
 listen = ["vsock:any:4411"]
+control = "/control.sock"
 [backends]
 directory = "/backends"
 [backend.reference]
@@ -21,7 +22,7 @@ class VsockListenerTests:
 
     @classmethod
     def setUpClass(cls):
-        cls.programs = agent.need_build("vacceld", "vaccel-worker")
+        cls.programs = agent.need_build("vacceld", "vaccel-worker", "vaccelctl")
         agent.need_build("vaccel")
         super().setUpClass()
         cls.guest.write_file("/vaccel.toml", CONFIG)
@@ -56,6 +57,28 @@ class VsockListenerTests:
     def test_dead_worker_is_replaced(self):
         done = self.vaccel("call", "reference.fault", "--attribute", "kind=abort")
         self.assertEqual(done.returncode, 4, (done.stdout, done.stderr))  # UNAVAILABLE
+        self.assertEqual(self.vaccel("call", "reference.noop").returncode, 0)
+
+    def vaccelctl(self, *arguments: str):
+        done = self.guest.run(["vaccelctl", "--control", "/control.sock", "--json", *arguments], timeout=60)
+        self.assertEqual(done.returncode, 0, (done.stdout, done.stderr))
+        return json.loads(done.stdout)
+
+    def test_a_vm_is_told_by_its_cid(self):
+        self.vaccelctl("vm", "attach", "other", "--cid", "7")
+        self.vaccelctl("vm", "attach", "loop", "--cid", "1", "--memory", "8M")
+        self.addCleanup(self.vaccelctl, "vm", "detach", "other")
+        ping = ["vaccel", "--endpoint", "vsock:1:4411", "ping", "--count", "1000", "--interval", "100ms"]
+        pings = self.guest.start(ping)
+        self.addCleanup(pings.kill)
+
+        def sessions():
+            return {vm["name"]: vm["sessions"] for vm in self.vaccelctl("vm", "list")["vms"]}
+
+        self.assertTrue(testing.wait_until(lambda: sessions() == {"loop": 1, "other": 0}, 30), sessions())
+        self.vaccelctl("vm", "detach", "loop")
+        self.assertEqual(sessions(), {"other": 0})
+        # Whoever comes from a CID that nobody attached is served like anybody.
         self.assertEqual(self.vaccel("call", "reference.noop").returncode, 0)
 
 

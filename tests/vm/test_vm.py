@@ -356,6 +356,13 @@ class CommandLine(unittest.TestCase):
         self.assertIn(f"{empty}/kernel-6.1/vmlinuz is missing", done.stderr.decode())
         self.assertIn("run scripts/setup --for vm", done.stderr.decode())
 
+    def test_check_says_what_is_missing_and_boots_nothing(self):
+        done = self.run_in_vm("--check")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
+        done = self.run_in_vm("--check", VACCEL_PARTS=str(self.folder))
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertIn(f"{self.folder}/kernel-6.1/vmlinuz is missing", done.stdout.decode())
+
     def test_missing_vsock_device_says_what_to_do(self):
         from vaccel_vm import parts
 

@@ -5,6 +5,7 @@ from .errors import BootFailed, GuestGone, MissingPart, VmError
 from .guest import Description, Guest
 from .initramfs import compile_static
 from .protocol import GuestProcess
+from .qemu import Window
 
 __all__ = [
     "BootFailed",
@@ -14,5 +15,6 @@ __all__ = [
     "GuestProcess",
     "MissingPart",
     "VmError",
+    "Window",
     "compile_static",
 ]

@@ -35,14 +35,18 @@ class Agent:
     """A vacceld that serves a guest's vsock. A context manager; start() and kill() may also be called again
     and again, each start() being a new process in the same place."""
 
-    def __init__(self, folder: Path, vsock_uds: Path, port: int = 4411):
+    def __init__(self, folder: Path, vsock_uds: Path | None = None, port: int = 4411):
+        """vsock_uds: of a guest that is served as soon as the agent runs; others are attached, see attach()."""
         self.config = folder / "vaccel.toml"
+        self.endpoint = f"unix:{folder / 'agent.sock'}"
+        self._control = folder / "control.sock"
         self._log = folder / "vacceld.log"
         self._ready = folder / "ready.sock"
         self._process: subprocess.Popen | None = None
-        listen = [f"unix:{folder / 'agent.sock'}", f"hvsock:{vsock_uds}:{port}"]
-        # A list of strings and a string read the same in TOML as in JSON.
-        self.config.write_text(f"listen = {json.dumps(listen)}\ncatalogue = {json.dumps(str(catalogue()))}\n")
+        listen = [self.endpoint] + ([f"hvsock:{vsock_uds}:{port}"] if vsock_uds is not None else [])
+        settings = {"listen": listen, "catalogue": str(catalogue()), "control": str(self._control)}
+        # Lists of strings and strings read the same in TOML as in JSON.
+        self.config.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items()))
 
     def __enter__(self) -> "Agent":
         return self.start()
@@ -72,8 +76,36 @@ class Agent:
         processes.stop(self._process)
         self._process = None
 
+    def attach(self, name: str, vsock_uds: Path, *more):
+        """Ties a guest to the agent while it runs; `more` is more of `vaccelctl vm attach`, such as its window."""
+        self._vaccelctl("vm", "attach", name, "--socket", vsock_uds, "--tenant", name, *more)
+
+    def detach(self, name: str):
+        self._vaccelctl("vm", "detach", name)
+
+    def status(self) -> dict:
+        return json.loads(self._vaccelctl("status", "--json"))
+
+    def _vaccelctl(self, *arguments) -> str:
+        return vaccelctl("--control", self._control, *arguments)
+
     def log(self) -> str:
         return processes.last_lines(self._log, 40)
+
+
+def vaccelctl(*arguments) -> str:
+    """What it prints; VmError where it fails."""
+    program = parts.build_dir() / "bin" / "vaccelctl"
+    done = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, timeout=60)
+    if done.returncode != 0:
+        raise VmError(f"vaccelctl {' '.join(map(str, arguments))} failed: {done.stderr.strip()}")
+    return done.stdout
+
+
+def create_window(path: Path, size: str = "64M") -> Path:
+    """A new window file, as its operator makes it."""
+    vaccelctl("window", "create", path, "--size", size)
+    return path
 
 
 def run_locally(command: str, *arguments, config: Path) -> dict:

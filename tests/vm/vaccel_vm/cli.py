@@ -12,6 +12,7 @@ from pathlib import Path
 from . import parts
 from .errors import VmError
 from .guest import Guest
+from .qemu import Window
 
 _EPILOG = """\
 The command's standard output and error are passed through byte for byte, its exit code is returned (128 + the
@@ -24,7 +25,12 @@ example: run-in-vm --kernel 6.12 --file photo.png -- sh -c 'uname -r; sha256sum 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.check:
+        return _check(options.kernel)
+    if not options.command:
+        parser.error("which COMMAND is the guest to run?")
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _leave)
     try:
@@ -36,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
             guest_cid=options.guest_cid,
             files=[_file(text) for text in options.file],
             memory=options.memory,
+            windows=[Window(Path(path).absolute()) for path in options.window],
             console=options.console,
         ) as guest:
             if options.describe:
@@ -71,13 +78,29 @@ def _parser() -> argparse.ArgumentParser:
         metavar="HOSTPATH[:GUESTPATH]",
         help="put a file or folder into the guest, by default as /NAME; programs come with their libraries",
     )
+    add(
+        "--window",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="share the memory of this window file with the guest, where it is /dev/daxN.0",
+    )
     add("--env", action="append", default=[], metavar="K=V", help="set a variable for the command")
     add("--memory", default="512M", metavar="SIZE", help="the guest's memory (default 512M)")
     add("--timeout", type=float, default=300, metavar="S", help="for the command (default 300)")
     add("--describe", metavar="FILE", help="write the guest's facts here, as JSON")
     add("--console", metavar="FILE", help="keep what the kernel says here")
-    add("command", nargs="+", metavar="COMMAND", help="after --: vaccel, or anything busybox offers")
+    add("--check", action="store_true", help="boot nothing; print what is missing, or nothing")
+    add("command", nargs="*", metavar="COMMAND", help="after --: vaccel, or anything busybox offers")
     return parser
+
+
+def _check(kernel: str) -> int:
+    try:
+        parts.need_all(kernel)
+    except VmError as missing:
+        print(missing)
+    return 0
 
 
 def _file(text: str) -> tuple[str, str]:

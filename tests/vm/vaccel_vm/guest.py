@@ -25,6 +25,7 @@ from .protocol import GuestProcess, Line, Sink
 
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/root"}
 _SOCKET_PATH_MAX = 107
+_MOST_CONSOLE_LINES = 200  # of a console that an error shows
 _KVM_TRIAL_SECONDS = 15  # a kernel that KVM can run is up within one
 
 
@@ -52,6 +53,7 @@ class Guest:
         memory: str = "512M",
         cpus: int = 1,
         modules: list[str] = [],
+        windows: list[qemu.Window] = [],
         extra_qemu_args: list[str] = [],
         accelerators: list[str] | None = None,
         boot_timeout: float = 120,
@@ -63,6 +65,7 @@ class Guest:
         files: (host path, guest path); programs come with their libraries, folders with their content.
             Our own program vaccel is in every guest once it is built.
         modules: more kernel modules to load; what they depend on comes by itself.
+        windows: memory to share with the guest, which finds it as /dev/dax*; see Window.
         extra_qemu_args: more of QEMU's command line, such as further devices.
         accelerators: which to try, in order; by default KVM where it can work, then emulation.
         console: keep the kernel's console output in this file."""
@@ -74,7 +77,8 @@ class Guest:
         self._cpus = cpus
         self._modules = ["virtio_pci", "virtio_console"]
         self._modules += ["vmw_vsock_virtio_transport"] if vsock_uds is not None else []
-        self._modules += modules
+        self._modules += [module for window in windows for module in window.modules] + modules
+        self._windows = windows
         self._extra_qemu_args = extra_qemu_args
         self._accelerators = accelerators or qemu.likely_accelerators()
         self._boot_timeout = boot_timeout
@@ -97,6 +101,7 @@ class Guest:
         """Returns when the guest is ready for commands. MissingPart, BootFailed or VmError otherwise, and
         then nothing is left behind."""
         self._check_vsock_path()
+        self._check_windows()
         try:
             self._folder = tempfile.TemporaryDirectory(prefix="vaccel-vm-")
             guest_kernel = parts.kernel(self._kernel)
@@ -107,6 +112,9 @@ class Guest:
             base = initramfs.base(guest_kernel, self._modules).read_bytes()
             initrd.write_bytes(base + initramfs.of_guest(own_files + self._files))
             self._boot_with_first_that_works(image, initrd)
+            if self._windows:
+                # The kernel finds what is in them on its own time; this file reads when it is done.
+                self.run(["sh", "-c", "cat /sys/bus/nd/devices/ndbus*/wait_probe"], check=True)
         except BaseException:
             self.close()
             raise
@@ -131,7 +139,10 @@ class Guest:
         return [p.pid for p in (self._qemu, self._vsock_device) if p is not None]
 
     def console_tail(self, lines: int = 40) -> str:
-        return processes.last_lines(self._console, lines)
+        """The console's last lines, or more: all from a kernel panic on, whose stack may be long."""
+        said = processes.last_lines(self._console, _MOST_CONSOLE_LINES).split("\n")
+        panic = next((at for at, line in enumerate(said) if "Kernel panic" in line), len(said))
+        return "\n".join(said[min(panic, max(0, len(said) - lines)):])
 
     # --- commands --------------------------------------------------------------------------------
 
@@ -214,6 +225,11 @@ class Guest:
         elif self._vsock_uds.exists():
             raise VmError(f"the vsock path {self._vsock_uds} exists and is not a socket")
 
+    def _check_windows(self):
+        for window in self._windows:
+            if not os.access(window.path, os.R_OK | os.W_OK):
+                raise VmError(f"the window {window.path} does not exist, or may not be written")
+
     def _boot_with_first_that_works(self, image: Path, initrd: Path):
         for accelerator in self._accelerators:
             last = accelerator == self._accelerators[-1]
@@ -241,6 +257,7 @@ class Guest:
                 memory=self._memory,
                 cpus=self._cpus,
                 vhost_socket=vhost_socket,
+                windows=self._windows,
                 extra=self._extra_qemu_args,
             )
             program = parts.qemu()

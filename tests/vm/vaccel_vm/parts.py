@@ -87,6 +87,15 @@ def built_program(name: str) -> Path | None:
     return path if path.exists() else None
 
 
+def need_all(kernel_name: str):
+    """MissingPart where anything has not been fetched that a guest with this kernel is made of."""
+    kernel(kernel_name)
+    vsock_device()
+    qemu()
+    busybox()
+    compiler()
+
+
 def _program(name: str, what: str) -> Path:
     found = shutil.which(name, path=_SEARCH_PATH)
     if found is None:

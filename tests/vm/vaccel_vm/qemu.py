@@ -7,6 +7,8 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .errors import VmError
+
 _KERNEL_ARGUMENTS = {
     "console": "ttyS0",
     "quiet": None,
@@ -17,6 +19,24 @@ _KERNEL_ARGUMENTS = {
 
 # `rep movsb` is emulated byte by byte; without these two flags the guest's memcpy avoids it.
 _CPU = {"kvm": "host", "tcg": "max,-erms,-fsrm"}
+
+
+@dataclass(frozen=True)
+class Window:
+    """Memory that the guest and this host's processes share, as the guest sees it: a persistent memory device on a
+    file that QEMU maps. With an NVDIMM info block in the file a stock kernel makes it /dev/daxN.0."""
+
+    path: Path  # a file, or /proc/PID/fd/N of a memfd
+    device: str = "virtio-pmem"  # or "nvdimm"
+
+    @property
+    def size(self) -> int:
+        return os.stat(self.path).st_size
+
+    @property
+    def modules(self) -> list[str]:
+        """The guest kernel's drivers, in loading order."""
+        return [{"virtio-pmem": "virtio_pmem", "nvdimm": "nfit"}[self.device], "nd_pmem", "dax_pmem", "device_dax"]
 
 
 @dataclass
@@ -31,6 +51,7 @@ class Machine:
     memory: str
     cpus: int
     vhost_socket: Path | None = None  # where a vsock device waits for QEMU
+    windows: list[Window] = field(default_factory=list)
     extra: list[str] = field(default_factory=list)
 
     def command(self, program: Path) -> list[str]:
@@ -38,8 +59,8 @@ class Machine:
         kernel_arguments = " ".join(k if v is None else f"{k}={v}" for k, v in _KERNEL_ARGUMENTS.items())
         command = [
             str(program),
-            *("-machine", "q35,memory-backend=ram", "-accel", acceleration, "-cpu", _CPU[self.accelerator]),
-            *("-m", self.memory, "-smp", str(self.cpus)),
+            *("-machine", self._machine_type(), "-accel", acceleration, "-cpu", _CPU[self.accelerator]),
+            *("-m", self._memory(), "-smp", str(self.cpus)),
             # Shared, since the vsock device is another process that reads the guest's memory.
             *("-object", f"memory-backend-memfd,id=ram,size={self.memory},share=on"),
             *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
@@ -51,7 +72,31 @@ class Machine:
         if self.vhost_socket is not None:
             command += ["-chardev", f"socket,id=vsock,path={self.vhost_socket}"]
             command += ["-device", "vhost-user-vsock-pci,chardev=vsock"]
+        for number, window in enumerate(self.windows):
+            backend = f"id=window{number},share=on,mem-path={window.path},size={window.size}"
+            command += ["-object", f"memory-backend-file,{backend}"]
+            name = {"virtio-pmem": "virtio-pmem-pci", "nvdimm": "nvdimm"}[window.device]
+            command += ["-device", f"{name},id=windowdevice{number},memdev=window{number}"]
         return command + self.extra
+
+    def _machine_type(self) -> str:
+        has_nvdimm = any(window.device == "nvdimm" for window in self.windows)
+        return "q35,memory-backend=ram" + (",nvdimm=on" if has_nvdimm else "")
+
+    def _memory(self) -> str:
+        """Windows lie above the memory, in room that must be asked for: a slot each, aligned to at most 1 GiB."""
+        if not self.windows:
+            return self.memory
+        room = sum(window.size + (1 << 30) for window in self.windows)
+        return f"{self.memory},slots={len(self.windows)},maxmem={(_bytes(self.memory) + room) >> 20}M"
+
+
+def _bytes(size: str) -> int:
+    """QEMU's way of writing sizes: 512M, 2G; a mere number is MiB."""
+    found = re.fullmatch(r"(\d+)([KMGT]?)", size.upper())
+    if found is None:
+        raise VmError(f"{size!r} is not a size such as 512M")
+    return int(found.group(1)) << {"K": 10, "M": 20, "": 20, "G": 30, "T": 40}[found.group(2)]
 
 
 def likely_accelerators() -> list[str]:

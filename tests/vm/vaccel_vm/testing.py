@@ -13,6 +13,7 @@ from pathlib import Path
 from . import initramfs, parts
 from .errors import MissingPart
 from .guest import Guest
+from .qemu import Window
 
 RUN_IN_VM = parts.TREE / "tests" / "vm" / "run-in-vm"
 
@@ -30,23 +31,29 @@ class OnKernel(unittest.TestCase):
         return []
 
     @classmethod
+    def windows(cls) -> list[Window]:
+        return []
+
+    @classmethod
     def setUpClass(cls):
         need_parts(cls.kernel)
         cls.folder = Path(cls.enterClassContext(tempfile.TemporaryDirectory(prefix="vm-test-")))
         cls.uds = cls.folder / "vsock.sock"
         cls.guest = cls.enterClassContext(
-            Guest(cls.kernel, vsock_uds=cls.uds, files=cls.files(), modules=cls.modules)
+            Guest(
+                cls.kernel,
+                vsock_uds=cls.uds,
+                files=cls.files(),
+                modules=cls.modules,
+                windows=cls.windows(),
+            )
         )
 
 
 def need_parts(kernel: str):
     """Skips the test, saying why, where what a guest is made of has not been fetched."""
     try:
-        parts.kernel(kernel)
-        parts.vsock_device()
-        parts.qemu()
-        parts.busybox()
-        parts.compiler()
+        parts.need_all(kernel)
     except MissingPart as missing:
         raise unittest.SkipTest(str(missing)) from None
 
@@ -54,6 +61,14 @@ def need_parts(kernel: str):
 def echo_program() -> Path:
     """guest/vsock_echo.c as a program."""
     return initramfs.compile_static(parts.GUEST_SOURCES / "vsock_echo.c")
+
+
+def dax_program() -> Path:
+    """guest/dax_memory.c as a program."""
+    return initramfs.compile_static(parts.GUEST_SOURCES / "dax_memory.c")
+
+
+WINDOW_START = 2 << 20  # where in a window's file the window is that the guest sees
 
 
 class EchoListener:
