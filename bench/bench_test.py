@@ -1,26 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs every section for a moment, and checks the form of what vaccel-bench prints: the numbers are not looked at."""
 
+import functools
 import json
 import math
 import os
+import shutil
 import subprocess
+import tempfile
 import unittest
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 BENCH = os.path.join(os.environ["VACCEL_TEST_BIN"], "vaccel-bench")
-SECTIONS = ("local", "call", "classify")
+PLOT = Path(__file__).resolve().parent / "plot"
+SECTIONS = ("local", "call", "classify", "channel")
 KEYS = {"section", "case", "unit", "ours", "beside", "beside_name", "ratio", "goal", "holds"}
+PAYLOADS = (64, 4_000, 150_000, 600_000, 5_000_000, 64_000_000)
 
 
 def run(*arguments):
-    return subprocess.run([BENCH, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+    return subprocess.run([BENCH, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+
+
+@functools.cache
+def everything():
+    ran = run("all", "--quick", "--json")
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
 
 
 class BenchTest(unittest.TestCase):
     def test_all_sections_have_rows_of_the_one_form(self):
-        ran = run("all", "--quick", "--json")
-        self.assertEqual(ran.returncode, 0, ran.stderr)
-        found = json.loads(ran.stdout)
+        found = json.loads(everything())
         self.assertEqual(found["section"], "all")
         self.assertEqual(set(found["machine"]), {"cpu", "cores", "kernel", "compiler", "date", "load_average"})
         for section in SECTIONS:
@@ -61,6 +73,88 @@ class BenchTest(unittest.TestCase):
     def test_wrong_arguments_are_refused(self):
         self.assertEqual(run("no-such-section").returncode, 2)
         self.assertEqual(run("local", "--seconds", "-1").returncode, 2)
+
+
+class ChannelTest(unittest.TestCase):
+    def setUp(self):
+        found = json.loads(everything())
+        self.skipped = {one["case"]: one["reason"] for one in found["skipped"] if one["section"] == "channel"}
+        self.latencies = [one for one in found["latencies"] if one["section"] == "channel"]
+
+    def payloads_of(self, path):
+        if path in self.skipped:
+            self.skipTest(f"{path}: {self.skipped[path]}")
+        return sorted(one["bytes"] for one in self.latencies if one["path"] == path)
+
+    def test_paths_that_sleep_and_floors_have_every_payload(self):
+        for path in ("unix inline", "unix window", "unix window, copied", "ring sleeping", "raw socket", "memcpy"):
+            self.assertEqual(self.payloads_of(path), list(PAYLOADS), path)
+
+    def test_paths_that_spin_have_every_payload(self):
+        self.assertEqual(self.payloads_of("ring spinning"), list(PAYLOADS))
+        self.assertEqual(self.payloads_of("ring spinning, copied"), list(PAYLOADS))
+        self.assertEqual(self.payloads_of("raw spin exchange"), [64])
+
+    def test_grpc_stands_beside_every_payload(self):
+        self.assertEqual(self.payloads_of("gRPC"), list(PAYLOADS))
+
+    def test_latencies_are_times(self):
+        for one in self.latencies:
+            with self.subTest(path=one["path"], bytes=one["bytes"]):
+                self.assertEqual(one["unit"], "us")
+                self.assertTrue(0 < one["p10"] <= one["p50"] <= one["p99"], one)
+                self.assertGreater(one["samples"], 0)
+
+    def test_on_one_cpu_nothing_spins(self):
+        ran = run("channel", "--quick", "--one-cpu", "--json")
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        found = json.loads(ran.stdout)
+        skipped = {one["case"]: one["reason"] for one in found["skipped"]}
+        for path in ("ring spinning", "ring spinning, copied"):
+            self.assertIn("one CPU", skipped[path])
+            self.assertFalse([one for one in found["latencies"] if one["path"] == path])
+        self.assertTrue([one for one in found["latencies"] if one["path"] == "ring sleeping"])
+
+
+class VmTest(unittest.TestCase):
+    def test_every_payload_takes_every_path(self):
+        found = json.loads(everything())
+        skipped = [one["reason"] for one in found["skipped"] if one["section"] == "vm"]
+        if skipped:
+            self.skipTest(skipped[0])
+        taken = {(one["path"], one["bytes"]) for one in found["latencies"] if one["section"] == "vm"}
+        paths = ("guest, window", "guest, copied", "guest, inline")
+        self.assertEqual(taken, {(path, size) for path in paths for size in PAYLOADS[:-1]})
+        goals = [row["case"] for row in found["rows"] if row["section"] == "vm" and row["goal"] is not None]
+        self.assertEqual(len(goals), 1)
+        self.assertRegex(goals[0], "^600 KB in the window")
+
+
+def plot(json_text, *arguments):
+    return subprocess.run([PLOT, *arguments], input=json_text, capture_output=True, text=True, timeout=60)
+
+
+class PlotTest(unittest.TestCase):
+    def setUp(self):
+        if shutil.which("gnuplot") is None:
+            self.skipTest("gnuplot is not there; scripts/setup --for test installs it")
+
+    def test_draws_a_line_a_path(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "channel.svg"
+            drawn = plot(everything(), "--section", "channel", "--output", file)
+            self.assertEqual((drawn.returncode, drawn.stdout, drawn.stderr), (0, "", ""))
+            svg = ElementTree.fromstring(file.read_text(encoding="utf-8"))
+        texts = {text.strip() for element in svg.iter("{http://www.w3.org/2000/svg}text") for text in element.itertext()}
+        paths = {one["path"] for one in json.loads(everything())["latencies"] if one["section"] == "channel"}
+        self.assertLessEqual(paths | {"64 B", "64 MB", "payload of a call"}, texts)
+
+    def test_what_cannot_be_drawn_is_said(self):
+        for given, sentence in (("{", "not what 'vaccel-bench --json' prints"),
+                                ('{"latencies": []}', "there are no latencies")):
+            drawn = plot(given)
+            self.assertEqual((drawn.returncode, drawn.stdout), (1, ""))
+            self.assertIn(sentence, drawn.stderr)
 
 
 if __name__ == "__main__":

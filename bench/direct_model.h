@@ -31,6 +31,7 @@ class DirectModel {
   [[nodiscard]] std::span<float> input() { return input_; }
   [[nodiscard]] const std::vector<int64_t>& input_shape() const { return input_shape_; }
   [[nodiscard]] const char* input_name() const;
+  [[nodiscard]] size_t output_bytes() const { return scores_.size() * sizeof(float); }
 
  private:
   struct Framework;

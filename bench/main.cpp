@@ -12,6 +12,8 @@
 #include <exception>
 #include <filesystem>
 #include <iterator>
+#include <string>
+#include <vector>
 
 #include "report.h"
 #include "section.h"
@@ -27,10 +29,17 @@ struct Section {
   void (*measure)(const Setting&, Report&);
 };
 constexpr Section kSections[] = {
-    {"local", measure_local},
-    {"call", measure_call},
-    {"classify", measure_classify},
+    {"local", measure_local},     {"call", measure_call}, {"classify", measure_classify},
+    {"channel", measure_channel}, {"vm", measure_vm},
 };
+
+std::vector<std::string> choices() {
+  std::vector<std::string> names;
+  for (const Section& section : kSections)
+    names.emplace_back(section.name);
+  names.emplace_back("all");
+  return names;
+}
 
 // What is built with this program lies around it.
 Setting default_setting() {
@@ -76,8 +85,8 @@ int main(int argc, char** argv) {
   bool json = false;
   bool quick = false;
   bool one_cpu = false;
-  app.add_option("section", chosen, "local, call, classify or all (the default)")
-      ->check(CLI::IsMember({"local", "call", "classify", "all"}));
+  app.add_option("section", chosen, "What to measure: a section, or all (the default)")
+      ->check(CLI::IsMember(choices()));
   app.add_flag("--json", json, "Print JSON, with percentiles");
   app.add_option("--seconds", setting.seconds_per_case, "How long each case is measured (2)")
       ->check(CLI::Range(0.01, 3600.0));

@@ -18,6 +18,15 @@ double sample_ns(const Side& side) {
   return static_cast<double>(stopwatch.elapsed_ns()) / static_cast<double>(side.operations);
 }
 
+std::vector<double> burst_ns(const Side& side, size_t samples) {
+  if (side.burst) return side.burst(samples);
+  std::vector<double> burst;
+  burst.reserve(samples);
+  for (size_t sample = 0; sample < samples; ++sample)
+    burst.push_back(sample_ns(side));
+  return burst;
+}
+
 int64_t seconds_from_now(double seconds) {
   return now_ns() + static_cast<int64_t>(seconds * 1e9);
 }
@@ -25,7 +34,7 @@ int64_t seconds_from_now(double seconds) {
 void warm_up(std::span<const Side> sides, double seconds) {
   for (const int64_t until = seconds_from_now(seconds);;) {
     for (const Side& side : sides)
-      side.sample();
+      burst_ns(side, 1);
     if (now_ns() >= until) return;
   }
 }
@@ -38,9 +47,7 @@ std::vector<Series> measure(std::span<const Side> sides, const Plan& plan) {
   const int64_t until = seconds_from_now(plan.seconds * (1 - kWarmUpPart));
   for (size_t round = 0; round < kLeastRounds || now_ns() < until; ++round) {
     for (size_t index = 0; index < sides.size(); ++index) {
-      std::vector<double> burst;
-      for (size_t sample = 0; sample < plan.burst; ++sample)
-        burst.push_back(sample_ns(sides[index]));
+      const std::vector<double> burst = burst_ns(sides[index], plan.burst);
       series[index].rounds.push_back(median(burst));
       series[index].samples.insert(series[index].samples.end(), burst.begin(), burst.end());
     }

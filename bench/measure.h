@@ -18,6 +18,9 @@ namespace vaccel::bench {
 struct Side {
   std::function<void()> sample;
   size_t operations = 1;
+  /// Instead of `sample`, for what takes its own time (in another process, or several at once): does so many samples in
+  /// a row and returns nanoseconds an operation of each.
+  std::function<std::vector<double>(size_t samples)> burst;
 };
 
 /// How long and how finely.

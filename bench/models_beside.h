@@ -10,9 +10,17 @@
 
 namespace vaccel::bench {
 
+/// How a session is used for them.
+struct ModelCalls {
+  const char* how = "";  ///< For the rows' names: ", in the window".
+  bool in_buffers =
+      false;  ///< Photo, tensor and result lie in buffers of the session's; else in ordinary memory.
+  Goal goal = {};
+};
+
 /// Adds the rows of both cases to `section`. The two ways take turns call by call, and must agree on what they find.
 void measure_models_beside(const char* section, const Setting& setting, const Session& session,
-                           DirectModel& direct, double at_most_times, Report& report);
+                           const ModelCalls& calls, DirectModel& direct, Report& report);
 
 /// The bytes of a file.
 std::vector<std::byte> read_file(const std::filesystem::path& file);

@@ -12,6 +12,7 @@
 #include <span>
 
 #include "failure.h"
+#include "placement.h"
 
 namespace vaccel::bench {
 namespace {
@@ -36,19 +37,21 @@ bool write_all(int fd, std::span<const std::byte> memory) {
 
 }  // namespace
 
-RawPeer::RawPeer(size_t request_bytes, size_t answer_bytes)
+RawPeer::RawPeer(size_t request_bytes, size_t answer_bytes, int cpu)
     : request_(request_bytes, std::byte{1}), answer_(answer_bytes, std::byte{2}) {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
     give_up("socketpair: %s", std::strerror(errno));
   socket_ = UniqueFd{ends[0]};
   const UniqueFd theirs{ends[1]};
+  const cpu_set_t cpus = cpus_of(cpu);
   pid_ = ::fork();
   if (pid_ < 0) give_up("cannot fork: %s", std::strerror(errno));
   if (pid_ > 0) return;
   // The child: system calls only, on memory that is there; it ends when our end of the socket is closed.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   socket_.reset();
+  if (::sched_setaffinity(0, sizeof cpus, &cpus) != 0) ::_exit(1);
   for (int value = 0; read_all(theirs.get(), request_); ++value) {
     std::memset(answer_.data(), value, answer_.size());
     if (!write_all(theirs.get(), answer_)) break;

@@ -16,7 +16,8 @@ namespace vaccel::bench {
 
 class RawPeer {
  public:
-  RawPeer(size_t request_bytes, size_t answer_bytes);
+  /// @param cpu  Where the other process is; -1: wherever the scheduler puts it.
+  RawPeer(size_t request_bytes, size_t answer_bytes, int cpu = -1);
   ~RawPeer();
   RawPeer(const RawPeer&) = delete;
   RawPeer& operator=(const RawPeer&) = delete;

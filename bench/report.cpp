@@ -138,6 +138,26 @@ std::string json_row(const Row& row) {
   return text + "}";
 }
 
+std::string json_latency(const std::string& section, const Latency& latency) {
+  const auto microseconds = [&](double part) {
+    return json_number(in_unit(Unit::kMicroseconds, quantile(latency.samples, part)));
+  };
+  return "    {\"section\": " + quoted(section) + ", \"path\": " + quoted(latency.path) +
+         ", \"ours\": " + (latency.ours ? "true" : "false") +
+         ", \"bytes\": " + std::to_string(latency.bytes) +
+         ", \"unit\": \"us\", \"p10\": " + microseconds(0.1) + ", \"p50\": " + microseconds(0.5) +
+         ", \"p99\": " + microseconds(0.99) + ", \"samples\": " + std::to_string(latency.samples.size()) +
+         "}";
+}
+
+// ,\n  "name": [ ... ]
+std::string json_list(const char* name, const std::vector<std::string>& objects) {
+  std::string text = ",\n  " + quoted(name) + ": [";
+  for (size_t index = 0; index < objects.size(); ++index)
+    text += (index == 0 ? "\n" : ",\n") + objects[index];
+  return text + (objects.empty() ? "]" : "\n  ]");
+}
+
 // ---- The machine
 
 std::string cpu_name() {
@@ -215,6 +235,14 @@ void Report::add(const std::string& section, const Finding& finding) {
   rows_.push_back(std::move(row));
 }
 
+void Report::add(const std::string& section, const Latency& latency) {
+  latencies_.push_back(json_latency(section, latency));
+}
+
+void Report::skip(const std::string& section, const std::string& name, const std::string& reason) {
+  skipped_.push_back({section, name, reason});
+}
+
 std::string Report::table() const {
   std::vector<Cells> lines{{"case", "unit", "ours", "beside", "beside_name", "ratio", "goal", "holds"}};
   std::string section;
@@ -227,9 +255,12 @@ std::string Report::table() const {
                      row.beside ? row.beside_name : "-", row.ratio ? short_number(*row.ratio) : "-",
                      row.goal.empty() ? "-" : row.goal, row.holds ? (*row.holds ? "yes" : "no") : "-"});
   }
+  std::string skipped;
+  for (const Skipped& one : skipped_)
+    skipped += "skipped: " + one.section + ": " + one.name + ": " + one.reason + "\n";
   return machine_.cpu + ", " + std::to_string(machine_.cores) + " cores, " + machine_.kernel + ", " +
          machine_.compiler + ", " + machine_.date + ", load " + printed("%.1f", machine_.load_average) +
-         "\n" + aligned(lines);
+         "\n" + aligned(lines) + skipped;
 }
 
 std::string Report::json(const std::string& section) const {
@@ -237,10 +268,16 @@ std::string Report::json(const std::string& section) const {
       "{\n  \"section\": " + quoted(section) + ",\n  \"machine\": {\"cpu\": " + quoted(machine_.cpu) +
       ", \"cores\": " + std::to_string(machine_.cores) + ", \"kernel\": " + quoted(machine_.kernel) +
       ", \"compiler\": " + quoted(machine_.compiler) + ", \"date\": " + quoted(machine_.date) +
-      ", \"load_average\": " + json_number(machine_.load_average) + "},\n  \"rows\": [\n";
-  for (size_t index = 0; index < rows_.size(); ++index)
-    text += json_row(rows_[index]) + (index + 1 < rows_.size() ? ",\n" : "\n");
-  return text + "  ]\n}\n";
+      ", \"load_average\": " + json_number(machine_.load_average) + "}";
+  std::vector<std::string> rows;
+  std::transform(rows_.begin(), rows_.end(), std::back_inserter(rows), json_row);
+  std::vector<std::string> skipped;
+  for (const Skipped& one : skipped_) {
+    skipped.push_back("    {\"section\": " + quoted(one.section) + ", \"case\": " + quoted(one.name) +
+                      ", \"reason\": " + quoted(one.reason) + "}");
+  }
+  return text + json_list("rows", rows) + json_list("latencies", latencies_) + json_list("skipped", skipped) +
+         "\n}\n";
 }
 
 }  // namespace vaccel::bench

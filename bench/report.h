@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the benchmark found, in the one form that every section has: rows of case, unit, ours, beside, beside_name,
-// ratio, goal, holds. As a table for people or as JSON for programs.
+// ratio, goal, holds; what could not be measured, and why. As a table for people or as JSON for programs, which also
+// get latencies over payload sizes, to be drawn.
 #pragma once
 
 #include <optional>
@@ -58,6 +59,14 @@ struct Row {
   std::vector<std::pair<std::string, double>> details;  ///< Percentiles and counts, in JSON only.
 };
 
+/// How long calls take with a payload of some size, over one of several paths: a point of a line in a drawing.
+struct Latency {
+  std::string path;  ///< "ring spinning", "gRPC"; the same name is the same line.
+  bool ours = true;  ///< Else it is a floor or a peer.
+  size_t bytes = 0;
+  std::vector<double> samples;  ///< Nanoseconds; not empty.
+};
+
 /// The machine that it was measured on.
 struct Machine {
   std::string cpu;
@@ -74,15 +83,25 @@ class Report {
  public:
   Report() : machine_(this_machine()) {}
   void add(const std::string& section, const Finding& finding);
-  [[nodiscard]] bool empty() const { return rows_.empty(); }
+  void add(const std::string& section, const Latency& latency);
+  /// Something that is not measured here. @param reason  A sentence.
+  void skip(const std::string& section, const std::string& name, const std::string& reason);
 
   [[nodiscard]] std::string table() const;
   /// @param section  What was asked for: a section's name, or "all".
   [[nodiscard]] std::string json(const std::string& section) const;
 
  private:
+  struct Skipped {
+    std::string section;
+    std::string name;
+    std::string reason;
+  };
+
   Machine machine_;
   std::vector<Row> rows_;
+  std::vector<std::string> latencies_;  ///< As JSON objects.
+  std::vector<Skipped> skipped_;
 };
 
 }  // namespace vaccel::bench

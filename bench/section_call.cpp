@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// call: what a call to an agent costs over a unix socket, whatever it is about.
+// call: what a call to an agent costs over a unix socket, whatever it is about. Nothing is shared: payloads follow their
+// calls. Section channel is about the other paths.
 #include <deque>
 
 #include "failure.h"
@@ -25,7 +26,7 @@ class CallSection {
         small_peer_(kSmall, kSmall),
         folder_(setting),
         agent_(setting, folder_),
-        session_(folder_.agent_endpoint()),
+        session_(folder_.agent_endpoint(), VACCEL_OPEN_NO_WINDOW),
         small_("x", VACCEL_UINT8, {kSmall}, some_bytes(kSmall)) {}
 
   void small_calls();
@@ -49,7 +50,7 @@ class CallSection {
   WorkFolder folder_;
   AgentProcess agent_;
   Session session_;
-  Input small_;
+  Tensor small_;
 };
 
 void CallSection::small_calls() {
@@ -95,7 +96,7 @@ void CallSection::large_call(const std::string& name, const Side& ours, RawPeer&
 }
 
 void CallSection::large_input(const char* name, size_t bytes) {
-  const Input input("x", VACCEL_UINT8, {static_cast<int64_t>(bytes)}, some_bytes(bytes));
+  const Tensor input("x", VACCEL_UINT8, {static_cast<int64_t>(bytes)}, some_bytes(bytes));
   RawPeer peer(bytes, kSmall);
   large_call(name, {[&] { session_.call("reference.noop", input.view()); }}, peer);
 }

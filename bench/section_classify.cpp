@@ -29,7 +29,7 @@ std::string output_of(const std::vector<std::string>& command, int64_t& first_by
   if (::pipe2(ends, O_CLOEXEC) != 0) give_up("pipe: %s", std::strerror(errno));
   const UniqueFd reading{ends[0]};
   UniqueFd writing{ends[1]};
-  ChildProcess program(command, writing.get());
+  ChildProcess program(command, {.output = writing.get()});
   writing.reset();
   std::string text;
   std::array<char, 4096> piece;
@@ -103,8 +103,14 @@ void measure_classify(const Setting& setting, Report& report) {
   DirectModel direct(setting);
   const WorkFolder folder(setting);
   const AgentProcess agent(setting, folder);
+  const Session inline_session(folder.agent_endpoint(), VACCEL_OPEN_NO_WINDOW);
   const Session session(folder.agent_endpoint());
-  measure_models_beside("classify", setting, session, direct, 1.03, report);
+  measure_models_beside("classify", setting, inline_session,
+                        {.how = ", inline", .goal = Goal::at_most_times(1.03)}, direct, report);
+  measure_models_beside("classify", setting, session,
+                        {.how = ", in the window", .in_buffers = true, .goal = Goal::at_most_times(1.01)},
+                        direct, report);
+  measure_models_beside("classify", setting, session, {.how = ", copied into the window"}, direct, report);
   measure_warm_start(setting, folder, report);
 }
 

@@ -46,10 +46,10 @@ void measure_local(const Setting& setting, Report& report) {
   const WorkFolder folder(setting);
   const Session session(folder.local_endpoint());
   measure_noop(setting, session, "no-op call", nullptr, report);
-  const Input input("x", VACCEL_UINT8, {kInputBytes}, some_bytes(kInputBytes));
+  const Tensor input("x", VACCEL_UINT8, {kInputBytes}, some_bytes(kInputBytes));
   measure_noop(setting, session, "no-op call, 600 KB input", input.view(), report);
   DirectModel direct(setting);
-  measure_models_beside("local", setting, session, direct, 1.01, report);
+  measure_models_beside("local", setting, session, {.goal = Goal::at_most_times(1.01)}, direct, report);
 }
 
 }  // namespace vaccel::bench

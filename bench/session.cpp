@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "failure.h"
@@ -12,11 +13,33 @@ constexpr uint32_t kTop = 5;
 
 }  // namespace
 
-Input::Input(const char* name, vaccel_dtype dtype, std::vector<int64_t> shape, std::vector<std::byte> data)
+Buffer::Buffer(const Session& session, size_t size) {
+  auto options = VACCEL_INIT(vaccel_buffer_options);
+  options.flags = VACCEL_BUFFER_SHARED;
+  vaccel_buffer* buffer = nullptr;
+  check(vaccel_buffer_alloc(session.get(), size, &options, &buffer), "cannot allocate a buffer");
+  buffer_.reset(buffer);
+  void* data = nullptr;
+  check(vaccel_buffer_map(buffer, &data), "cannot map a buffer");
+  bytes_ = {static_cast<std::byte*>(data), size};
+}
+
+Tensor::Tensor(const char* name, vaccel_dtype dtype, std::vector<int64_t> shape, std::vector<std::byte> data)
     : shape_(std::move(shape)), data_(std::move(data)) {
+  describe(name, dtype, data_);
+}
+
+Tensor::Tensor(const Session& session, const char* name, vaccel_dtype dtype, std::vector<int64_t> shape,
+               std::span<const std::byte> data)
+    : shape_(std::move(shape)), buffer_(std::in_place, session, data.size()) {
+  std::ranges::copy(data, buffer_->bytes().begin());
+  describe(name, dtype, buffer_->bytes());
+}
+
+void Tensor::describe(const char* name, vaccel_dtype dtype, std::span<std::byte> bytes) {
   view_.name = name;
-  view_.data = data_.data();
-  view_.bytes = data_.size();
+  view_.data = bytes.data();
+  view_.bytes = bytes.size();
   view_.shape = shape_.data();
   view_.rank = static_cast<int32_t>(shape_.size());
   view_.dtype = dtype;
@@ -29,8 +52,10 @@ std::vector<std::byte> some_bytes(size_t size) {
   return bytes;
 }
 
-Session::Session(const std::string& endpoint) {
-  check(vaccel_open(endpoint.c_str(), nullptr, &session_), "cannot open a session");
+Session::Session(const std::string& endpoint, uint32_t flags) {
+  auto options = VACCEL_INIT(vaccel_open_options);
+  options.flags = flags;
+  check(vaccel_open(endpoint.c_str(), &options, &session_), "cannot open a session");
 }
 
 void Session::call(const char* name, const vaccel_tensor* input, const vaccel_attribute* attribute) const {
@@ -46,6 +71,14 @@ void Session::call_for_nothing(const char* name, const vaccel_tensor* input) con
         name);
 }
 
+uint64_t Session::copied_by_call(const char* name, const vaccel_tensor* input) const {
+  vaccel_outputs* outputs = nullptr;
+  check(vaccel_call(session_, name, nullptr, nullptr, 0, input, 1, nullptr, &outputs), name);
+  const uint64_t copied = outputs->copied_bytes;
+  vaccel_outputs_free(outputs);
+  return copied;
+}
+
 int32_t Session::classify(std::span<const std::byte> image) const {
   vaccel_classes* classes = nullptr;
   check(vaccel_classify(session_, kModel, image.data(), image.size(), kTop, nullptr, &classes),
@@ -55,12 +88,23 @@ int32_t Session::classify(std::span<const std::byte> image) const {
   return best;
 }
 
-float Session::infer(const vaccel_tensor* input) const {
+float Session::infer(const vaccel_tensor* input, const vaccel_tensor* place) const {
+  auto options = VACCEL_INIT(vaccel_call_options);
+  options.outputs = place;
+  options.output_count = place != nullptr ? 1 : 0;
   vaccel_outputs* outputs = nullptr;
-  check(vaccel_infer(session_, kModel, input, 1, nullptr, &outputs), "cannot infer");
+  check(vaccel_infer(session_, kModel, input, 1, &options, &outputs), "cannot infer");
   const float first = *static_cast<const float*>(outputs->tensors[0].data);
   vaccel_outputs_free(outputs);
   return first;
+}
+
+std::string Session::window() const {
+  vaccel_agent* agent = nullptr;
+  check(vaccel_agent_describe(session_, &agent), "cannot describe the agent");
+  std::string window = agent->window;
+  vaccel_agent_free(agent);
+  return window;
 }
 
 }  // namespace vaccel::bench

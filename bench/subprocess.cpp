@@ -18,6 +18,7 @@
 #include <fstream>
 
 #include "failure.h"
+#include "placement.h"
 
 namespace vaccel::bench {
 namespace {
@@ -66,22 +67,29 @@ UniqueFd notify_socket_at(const std::filesystem::path& path) {
   return fd;
 }
 
+bool take_over(int fd, int as) {
+  return fd < 0 || ::dup2(fd, as) >= 0;
+}
+
 }  // namespace
 
 // ---- ChildProcess
 
-ChildProcess::ChildProcess(const std::vector<std::string>& command, int output, const std::string& notify)
+ChildProcess::ChildProcess(const std::vector<std::string>& command, const Surroundings& surroundings)
     : program_(command.front()) {
   // All memory is taken before the fork: between fork and exec only system calls are allowed.
   const std::vector<char*> arguments = pointers_to(command);
-  const std::vector<std::string> variables = environment_for(notify);
+  const std::vector<std::string> variables = environment_for(surroundings.notify);
   const std::vector<char*> environment = pointers_to(variables);
   const pid_t parent = ::getpid();
   pid_ = ::fork();
   if (pid_ < 0) give_up("cannot fork: %s", std::strerror(errno));
   if (pid_ == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (::getppid() != parent || (output >= 0 && ::dup2(output, STDOUT_FILENO) < 0)) ::_exit(126);
+    if (::getppid() != parent || !take_over(surroundings.input, STDIN_FILENO) ||
+        !take_over(surroundings.output, STDOUT_FILENO)) {
+      ::_exit(126);
+    }
     ::execve(arguments.front(), arguments.data(), environment.data());
     ::_exit(127);
   }
@@ -113,14 +121,15 @@ void ChildProcess::expect_success() {
 
 // ---- WorkFolder
 
-WorkFolder::WorkFolder(const Setting& setting) {
+WorkFolder::WorkFolder(const Setting& setting, const std::string& more) {
   // Short, since a socket's path has at most 107 characters.
   std::string pattern = "/tmp/vaccel-bench-XXXXXX";
   if (::mkdtemp(pattern.data()) == nullptr) give_up("cannot make a folder in /tmp: %s", std::strerror(errno));
   path_ = pattern;
   std::ofstream file(configuration());
   file << "listen = [\"" << agent_endpoint() << "\"]\n"
-       << "log = \"warning\"\n";
+       << "log = \"warning\"\n"
+       << more;
   if (std::filesystem::is_directory(setting.catalogue))
     file << "catalogue = \"" << setting.catalogue.string() << "\"\n";
   file << "[backends]\n"
@@ -142,8 +151,8 @@ WorkFolder::~WorkFolder() {
 
 AgentProcess::AgentProcess(const Setting& setting, const WorkFolder& folder)
     : notices_(notify_socket_at(folder.path() / "notify.sock")),
-      process_({(setting.programs / "vacceld").string(), "--config", folder.configuration().string()}, -1,
-               (folder.path() / "notify.sock").string()) {
+      process_({(setting.programs / "vacceld").string(), "--config", folder.configuration().string()},
+               {.notify = (folder.path() / "notify.sock").string()}) {
   std::array<pollfd, 2> waiting{{{notices_.get(), POLLIN, 0}, {process_.pid_fd(), POLLIN, 0}}};
   for (;;) {
     const int count = ::poll(waiting.data(), waiting.size(), kStartTimeoutMs);
@@ -158,6 +167,15 @@ AgentProcess::AgentProcess(const Setting& setting, const WorkFolder& folder)
     }
     process_.expect_success();
     give_up("vacceld ended at once");
+  }
+}
+
+void AgentProcess::stay_on(int cpu) {
+  const cpu_set_t cpus = cpus_of(cpu);
+  const auto threads = std::filesystem::path("/proc") / std::to_string(process_.pid()) / "task";
+  for (const auto& thread : std::filesystem::directory_iterator(threads)) {
+    if (::sched_setaffinity(std::stoi(thread.path().filename().string()), sizeof cpus, &cpus) != 0)
+      give_up("cannot keep vacceld on CPU %d: %s", cpu, std::strerror(errno));
   }
 }
 

@@ -15,16 +15,22 @@
 
 namespace vaccel::bench {
 
+/// What a child process gets from its parent.
+struct Surroundings {
+  int input = -1;      ///< Its standard input; -1: the parent's.
+  int output = -1;     ///< Its standard output; -1: the parent's.
+  std::string notify;  ///< Its $NOTIFY_SOCKET; "": it has none.
+};
+
 /// A child process. It is asked to end (SIGTERM), and killed if it does not, when this goes; it dies with its parent.
 class ChildProcess {
  public:
-  /// Starts a program with its standard output on `output` (or the parent's, for -1) and, when `notify` is not empty,
-  /// with that as $NOTIFY_SOCKET.
-  ChildProcess(const std::vector<std::string>& command, int output, const std::string& notify = "");
+  explicit ChildProcess(const std::vector<std::string>& command, const Surroundings& surroundings = {});
   ~ChildProcess();
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
 
+  [[nodiscard]] pid_t pid() const { return pid_; }
   /// Readable when it has ended.
   [[nodiscard]] int pid_fd() const { return pid_fd_.get(); }
   /// Waits for its end; throws when that is no success.
@@ -39,7 +45,8 @@ class ChildProcess {
 /// A folder for one section's files, removed with it: the configuration, and the agent's socket.
 class WorkFolder {
  public:
-  explicit WorkFolder(const Setting& setting);
+  /// @param more  Keys of the agent's, as lines of its configuration.
+  explicit WorkFolder(const Setting& setting, const std::string& more = "");
   ~WorkFolder();
   WorkFolder(const WorkFolder&) = delete;
   WorkFolder& operator=(const WorkFolder&) = delete;
@@ -57,6 +64,8 @@ class WorkFolder {
 class AgentProcess {
  public:
   AgentProcess(const Setting& setting, const WorkFolder& folder);
+  /// Keeps the agent, but not its worker, on one CPU from now on.
+  void stay_on(int cpu);
 
  private:
   UniqueFd notices_;
