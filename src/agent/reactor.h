@@ -63,6 +63,8 @@ class Reactor {
   /// Looks at `polled` from now on, as long as any such thing has news often enough to be worth spinning for; then all
   /// are armed, and forgotten.
   void look_at(Polled& polled);
+  /// News is known to come soon, so that it is worth spinning for, whatever there was lately.
+  void expect_news() { spin_.expect(); }
   /// Forgets it now: it is about to go.
   void look_away(Polled& polled);
   /// The longest that the loop spins before it sleeps; 0: not at all.

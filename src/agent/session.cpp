@@ -139,7 +139,7 @@ void Session::on_wake(uint32_t events) {
   // A client that does not use the rings has closed its end, and the reactor would say so again and again. Of one that
   // has gone the stream tells.
   if ((events & (EPOLLHUP | EPOLLERR)) != 0) return host_.reactor().remove(channel_.wake_fd());
-  channel_.woken();
+  if (channel_.woken()) host_.reactor().expect_news();
   host_.reactor().look_at(*this);  // until it is quiet: then it is armed again
   receive();
 }

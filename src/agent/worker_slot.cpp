@@ -18,8 +18,10 @@ constexpr int64_t kMaxBackoffMs = 5'000;
 constexpr int kEndTimeoutMs = 2'000;          // for a worker to exit by itself
 constexpr int64_t kStableNs = 5'000'000'000;  // a process that lived this long did not fail to start
 constexpr uint64_t kMaxInlinePayload = uint64_t{1} << 20;
-/// Warm memory is kept for the next calls; what lies above is what only a peak needed.
+/// Warm memory is kept for the next calls. What lies above is given back once nobody has needed it for a while: at once would
+/// have those who take turns in it take its pages anew for each call.
 constexpr uint64_t kKeepBelow = uint64_t{64} << 20;
+constexpr int64_t kTrimMs = 1'000;
 
 }  // namespace
 
@@ -57,6 +59,7 @@ WorkerSlot::WorkerSlot(Reactor& reactor, Log& log, Options options, channel::Seg
 
 WorkerSlot::~WorkerSlot() {
   reactor_.cancel(restart_timer_);
+  reactor_.cancel(trim_timer_);
   forget_process();
 }
 
@@ -371,9 +374,31 @@ void WorkerSlot::complete(uint64_t id, WorkerReply reply) {
 
 // ---- Requests
 
+std::optional<uint64_t> WorkerSlot::allocate(uint64_t bytes) {
+  const auto offset = call_allocator_.allocate(bytes);
+  if (offset) {
+    peak_end_ = std::max(peak_end_, call_allocator_.used_end());
+    warm_end_ = std::max(warm_end_, peak_end_);
+  }
+  return offset;
+}
+
 void WorkerSlot::release(uint64_t offset) {
-  const auto size = call_allocator_.release(offset);
-  if (size && offset + *size > kKeepBelow) calls_.forget(offset, *size);
+  (void)call_allocator_.release(offset);
+  if (warm_end_ > kKeepBelow && !trim_timer_.set())
+    trim_timer_ = reactor_.after_ms(kTrimMs, [this] { trim(); });
+}
+
+// Gives back what nobody has used since the last time.
+void WorkerSlot::trim() {
+  trim_timer_ = {};
+  const uint64_t keep = std::max(kKeepBelow, peak_end_);
+  if (warm_end_ > keep) {
+    calls_.forget(keep, warm_end_ - keep);
+    warm_end_ = keep;
+  }
+  peak_end_ = call_allocator_.used_end();
+  if (warm_end_ > kKeepBelow) trim_timer_ = reactor_.after_ms(kTrimMs, [this] { trim(); });
 }
 
 void WorkerSlot::give_back(const WorkerProcess& process, const std::vector<uint64_t>& offsets) {

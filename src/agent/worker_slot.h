@@ -92,7 +92,7 @@ class WorkerSlot final : public Polled {
 
   // ---- Memory that the worker maps: where a call's payload goes
 
-  std::optional<uint64_t> allocate(uint64_t bytes) { return call_allocator_.allocate(bytes); }
+  std::optional<uint64_t> allocate(uint64_t bytes);
   [[nodiscard]] std::span<std::byte> memory(uint64_t offset, uint64_t bytes) const {
     return *calls_.at(offset, bytes);
   }
@@ -165,6 +165,7 @@ class WorkerSlot final : public Polled {
   void fail_later(Queued queued, Status status);
   Status import_window(const Window& window);
   void forget_process();
+  void trim();
   void give_back(const WorkerProcess& process, const std::vector<uint64_t>& offsets);
   void update_interest();
 
@@ -173,6 +174,9 @@ class WorkerSlot final : public Polled {
   Options options_;
   channel::Segment calls_;
   channel::SegmentAllocator call_allocator_;
+  uint64_t warm_end_ = 0;  // up to here calls_ may hold memory
+  uint64_t peak_end_ = 0;  // up to here it was used since the last trim()
+  Reactor::TimerId trim_timer_;
 
   std::shared_ptr<WorkerProcess> process_;
   bool ready_ = false;

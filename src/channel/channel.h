@@ -55,7 +55,11 @@ class Channel {
   /// @return false: something has come that the descriptors will not tell of; receive() has it.
   [[nodiscard]] virtual bool arm() { return true; }
   /// To be called after having slept, or instead: the descriptors told of something, or a deadline passed.
-  virtual void woken() {}
+  /// @return whether the other end has said that a frame will follow soon: it pays to look for it.
+  virtual bool woken() { return false; }
+  /// Lets the other end wake up while this one prepares what it will send in some tens of microseconds. Does nothing when it
+  /// is awake, or cannot be woken without a frame. For any thread.
+  virtual void rouse() {}
   /// Looks for a while whether something comes that the descriptors do not tell of. @return whether it has.
   [[nodiscard]] virtual bool spin() { return false; }
   /// Whether there is something that the descriptors do not tell of. Cheap: what a spin loop asks.

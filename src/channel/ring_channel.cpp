@@ -20,6 +20,10 @@ constexpr int kLooksBetweenClocks = 32;
 constexpr int64_t kAloneNs =
     5'000;  // after so long, the stream is asked too, and who waits for this CPU gets it
 
+// What a byte on the wake socket says: something is in the ring, or will be.
+constexpr char kNow = 0;
+constexpr char kSoon = 1;
+
 bool goes_through_rings(wire::Kind kind) {
   return kind == wire::Kind::kCall || kind == wire::Kind::kResult || kind == wire::Kind::kFailure ||
          kind == wire::Kind::kRelease;
@@ -62,11 +66,18 @@ bool RingChannel::arm() {
   return !rings_ || in_stream_payload_ || (!stream_waits_ && rings_->consumer.arm());
 }
 
-void RingChannel::woken() {
-  if (!rings_) return;
+bool RingChannel::woken() {
+  if (!rings_) return false;
   rings_->consumer.disarm();
-  char byte = 0;
-  if (rings_->wake.valid()) (void)::recv(rings_->wake.get(), &byte, 1, MSG_DONTWAIT);
+  char said = kNow;
+  if (rings_->wake.valid()) (void)::recv(rings_->wake.get(), &said, 1, MSG_DONTWAIT);
+  if (said == kSoon) rings_->spin.expect();
+  return said == kSoon;
+}
+
+void RingChannel::rouse() {
+  if (in_use() && rings_->wake.valid() && rings_->producer.take_wake())
+    (void)::send(rings_->wake.get(), &kSoon, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 Result<Event> RingChannel::receive(bool wait) {
@@ -274,7 +285,8 @@ Status RingChannel::send(wire::Kind kind, uint64_t request_id, std::span<const s
 
 Status RingChannel::wake_other() {
   if (rings_->wake.valid()) {
-    (void)::send(rings_->wake.get(), "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);  // full: it has been woken already
+    (void)::send(rings_->wake.get(), &kNow, 1,
+                 MSG_DONTWAIT | MSG_NOSIGNAL);  // full: it has been woken already
     return {};
   }
   if (stream_.sending()) return {};  // what waits to be sent wakes it as well

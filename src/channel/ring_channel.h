@@ -9,7 +9,8 @@
 // the ring may overtake one on the stream.
 //
 // Waiting: receive(true) spins for a while (spin.h), then says so in the ring and sleeps on the descriptors. The
-// other end wakes it over a socket for that alone where the two have one, else with a wake frame on the stream.
+// other end wakes it over a socket for that alone where the two have one, else with a wake frame on the stream. Over that
+// socket it can also be woken in advance (rouse()), so that it is awake when a long preparation is over.
 #pragma once
 
 #include <array>
@@ -57,7 +58,8 @@ class RingChannel final : public Channel {
   [[nodiscard]] int fd() const override { return stream_.fd(); }
   [[nodiscard]] int wake_fd() const override { return rings_ ? rings_->wake.get() : -1; }
   [[nodiscard]] bool arm() override;
-  void woken() override;
+  bool woken() override;
+  void rouse() override;
   [[nodiscard]] bool spin() override;
   [[nodiscard]] bool ready() const override {
     return rings_ && !in_stream_payload_ && (stream_waits_ || rings_->consumer.ready());

@@ -157,6 +157,46 @@ TEST_P(RingChannelTest, BothWaysWhetherTheySpinOrSleep) {
   }
 }
 
+TEST(RingChannelRouse, WakesASleeperOnceAndSaysThatAFrameFollows) {
+  Pair pair(/*sockets=*/true);
+  const auto is_woken = [&] {
+    pollfd wake{pair.server->wake_fd(), POLLIN, 0};
+    return ::poll(&wake, 1, 0) == 1;
+  };
+  ASSERT_TRUE(pair.server->arm());
+  pair.client->rouse();
+  pair.client->rouse();
+  EXPECT_TRUE(is_woken());
+  EXPECT_TRUE(pair.server->woken());
+  EXPECT_FALSE(is_woken()) << "twice for one sleep";
+  pair.client->rouse();
+  EXPECT_FALSE(is_woken()) << "though it is awake";
+  ASSERT_TRUE(send(*pair.client, wire::Kind::kCall, 1, "a call").ok());
+  EXPECT_FALSE(is_woken());
+  EXPECT_EQ(receive(*pair.server).id, 1u);
+  // What is put in is not announced: it is there.
+  ASSERT_TRUE(pair.server->arm());
+  ASSERT_TRUE(send(*pair.client, wire::Kind::kCall, 2, "another").ok());
+  EXPECT_TRUE(is_woken());
+  EXPECT_FALSE(pair.server->woken());
+  // Roused for nothing, it may sleep again.
+  EXPECT_EQ(receive(*pair.server).id, 2u);
+  ASSERT_TRUE(pair.server->arm());
+  pair.client->rouse();
+  EXPECT_TRUE(pair.server->woken());
+  EXPECT_TRUE(pair.server->arm());
+}
+
+TEST(RingChannelRouse, DoesNothingWhereTheStreamWakes) {
+  Pair pair(/*sockets=*/false);
+  ASSERT_TRUE(pair.server->arm());
+  pair.client->rouse();
+  ASSERT_TRUE(send(*pair.client, wire::Kind::kCall, 1, "a call").ok());
+  pollfd stream{pair.server->fd(), POLLIN, 0};
+  EXPECT_EQ(::poll(&stream, 1, 0), 1) << "the call itself wakes it";
+  EXPECT_EQ(receive(*pair.server).id, 1u);
+}
+
 TEST_P(RingChannelTest, ASleeperHearsThatTheOtherEndHasGone) {
   Pair pair(GetParam());
   std::jthread closing([&] { pair.client.reset(); });

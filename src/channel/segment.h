@@ -51,6 +51,10 @@ class SegmentAllocator {
   std::optional<uint64_t> release(uint64_t offset);
 
   [[nodiscard]] uint64_t used_bytes() const { return used_bytes_; }
+  /// Where the highest piece ends: nothing from there on is handed out at present.
+  [[nodiscard]] uint64_t used_end() const {
+    return used_.empty() ? 0 : used_.rbegin()->first + used_.rbegin()->second;
+  }
   [[nodiscard]] size_t piece_count() const { return used_.size(); }
 
  private:

@@ -27,6 +27,8 @@ class SpinLimit {
     const int64_t wanted = 2 * waited_ns + kLeastNs;
     if (wanted > limit_ns_) limit_ns_ = wanted < max_ns_ ? wanted : max_ns_;
   }
+  /// The other side has said that it will be quick this time.
+  void expect() { limit_ns_ = max_ns_; }
   /// It did not: this side has to sleep.
   void in_vain() { limit_ns_ = limit_ns_ / 2 < kLeastNs ? 0 : limit_ns_ / 2; }
   /// It slept, and was woken after so long.

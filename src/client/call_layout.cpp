@@ -11,14 +11,34 @@
 namespace vaccel::client {
 namespace {
 
-// Writes a tensor's elements, dense, to memory of its own.
-void write_dense(const vaccel_tensor& tensor, uint64_t bytes, std::byte* to) {
-  if (is_dense(tensor)) {
-    std::memcpy(to, tensor.data, static_cast<size_t>(bytes));
-  } else {
-    pack(tensor, to);
+// Copies the tensors of a call into a slab, one after the other.
+class Copying {
+ public:
+  Copying(uint64_t bytes, channel::Channel& other_end) : left_(bytes), other_end_(other_end) {}
+
+  /// Writes a tensor's elements, dense.
+  void write(const vaccel_tensor& tensor, uint64_t bytes, std::byte* to) {
+    if (!is_dense(tensor)) {
+      pack(tensor, to);
+    } else if (left_ > kRouseBefore && left_ - std::min(left_, bytes) <= kRouseBefore) {
+      const auto first = static_cast<size_t>(std::min(left_ - kRouseBefore, bytes));
+      const auto* from = static_cast<const std::byte*>(tensor.data);
+      std::memcpy(to, from, first);
+      other_end_.rouse();
+      std::memcpy(to + first, from + first, static_cast<size_t>(bytes) - first);
+    } else {
+      std::memcpy(to, tensor.data, static_cast<size_t>(bytes));
+    }
+    left_ -= std::min(left_, bytes);
   }
-}
+
+ private:
+  // What takes about as long to copy as a process takes to wake up: 25 us at 40 GB/s.
+  static constexpr uint64_t kRouseBefore = uint64_t{1} << 20;
+
+  uint64_t left_;
+  channel::Channel& other_end_;
+};
 
 }  // namespace
 
@@ -69,17 +89,18 @@ uint64_t CallLayout::bytes_outside(const CallSpec& spec) const {
   return total;
 }
 
-Status CallLayout::place(const CallSpec& spec, CallMemory& memory) {
+Status CallLayout::place(const CallSpec& spec, CallMemory& memory, channel::Channel& other_end) {
   for (size_t index = inputs_.size(); index < spec.inputs.size(); ++index)
     inputs_.push_back({wire::Segment::kPayload, 0, dense_size(spec.inputs[index])});
   pieces_.reserve(2 * spec.inputs.size());
+  Copying copying(memory.inputs.valid() ? bytes_outside(spec) : 0, other_end);
   uint64_t used = 0;
   for (size_t index = 0; index < spec.inputs.size(); ++index) {
     Input& input = inputs_[index];
     if (input.segment == wire::Segment::kWindow || input.bytes == 0) continue;
     if (memory.inputs.valid()) {
       used = wire::align_up(used, wire::kTensorAlignment);
-      write_dense(spec.inputs[index], input.bytes, memory.inputs.data() + used);
+      copying.write(spec.inputs[index], input.bytes, memory.inputs.data() + used);
       input.segment = wire::Segment::kWindow;
       input.offset = memory.inputs.offset() + used;
       used += input.bytes;

@@ -31,7 +31,8 @@ class CallLayout {
   [[nodiscard]] uint64_t bytes_outside(const CallSpec& spec) const;
   /// Copies these into memory.inputs if there is such a slab; else they are the payload, from where the caller has
   /// them. RESOURCE_EXHAUSTED: no memory to pack a strided one.
-  Status place(const CallSpec& spec, CallMemory& memory);
+  /// @param other_end  Roused when a long copy is nearly done: it fell asleep over it, and waking takes as long as the rest.
+  Status place(const CallSpec& spec, CallMemory& memory, channel::Channel& other_end);
   /// Puts it all into the message.
   void fill(const CallSpec& spec, const CallMemory& memory, wire::Call& call) const;
 

@@ -1,13 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/call_layout.h"
 
+#include <sys/socket.h>
+
+#include <array>
+#include <cstdlib>
 #include <cstring>
 #include <numeric>
 
+#include "channel/ring_channel.h"
 #include "client/window_testing.h"
 
 namespace vaccel::client {
 namespace {
+
+// A channel whose other end sleeps at its ring.
+std::shared_ptr<channel::RingChannel> make_sleeping_peer(std::shared_ptr<std::byte> rings, UniqueFd wake) {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) std::abort();
+  const UniqueFd unused{ends[1]};
+  auto peer = std::make_shared<channel::RingChannel>(channel::StreamChannel(UniqueFd(ends[0])));
+  channel::initialise_rings(rings.get());
+  peer->attach(rings.get(), rings, channel::RingChannel::Side::kClient, std::move(wake), /*spin_ns=*/0);
+  return peer;
+}
 
 // One buffer of a page, and values that lie elsewhere.
 class CallLayoutTest : public testing::Test {
@@ -44,13 +60,24 @@ class CallLayoutTest : public testing::Test {
     const Status found = layout.find_in_window(spec, *buffers, memory);
     EXPECT_TRUE(found.ok()) << found.message();
     outside = layout.bytes_outside(spec);
-    EXPECT_TRUE(layout.place(spec, memory).ok());
+    EXPECT_TRUE(layout.place(spec, memory, *other_end).ok());
     wire::Call call;
     layout.fill(spec, memory, call);
     return call;
   }
 
-  std::shared_ptr<Window> window = make_window(1 << 20);
+  /// Whether the other end, which sleeps, has been woken since it was last asked.
+  bool was_roused() {
+    char said = 0;
+    return ::recv(wakes[1].get(), &said, 1, MSG_DONTWAIT) == 1;
+  }
+
+  const std::shared_ptr<std::byte> rings{
+      static_cast<std::byte*>(std::aligned_alloc(4096, wire::align_up(channel::kRingPairBytes, 4096))),
+      std::free};
+  std::array<UniqueFd, 2> wakes = channel::make_wake_sockets().value();
+  std::shared_ptr<channel::RingChannel> other_end = make_sleeping_peer(rings, std::move(wakes[0]));
+  std::shared_ptr<Window> window = make_window(16 << 20);
   std::shared_ptr<Buffers> buffers = std::make_shared<Buffers>();
   vaccel_buffer buffer{Slab(window, 8192, 4096), 4096, buffers};
   std::byte* const shared = window->base() + 8192;
@@ -89,6 +116,35 @@ TEST_F(CallLayoutTest, WhatLiesElsewhereIsCopiedToASlabIfThereIsOne) {
   EXPECT_EQ(std::memcmp(window->base() + 16'384 + 64, values.data() + 10, 40), 0);
   EXPECT_EQ(layout.payload_bytes(), 0u);
   EXPECT_EQ(memory.copied_bytes, 80u);
+}
+
+// The other end falls asleep over a long copy, and is awake again when it is done.
+TEST_F(CallLayoutTest, ALongCopyRousesTheOtherEndBeforeItsEnd) {
+  std::vector<float> many(1'000'000);
+  std::iota(many.begin(), many.end(), 0.0F);
+  const std::vector<int64_t> all{1'000'000};
+  const std::vector<int64_t> some{200'000};
+  const std::byte* const slab = window->base() + 65'536;
+  const auto copy_of = [&](const std::vector<vaccel_tensor>& tensors) {
+    inputs = tensors;
+    layout = {};
+    const wire::Call call = lay_out(Slab(window, 65'536, 12 << 20));
+    for (size_t index = 0; index < tensors.size(); ++index) {
+      EXPECT_EQ(
+          std::memcmp(slab - 65'536 + call.inputs[index].offset, tensors[index].data, tensors[index].bytes),
+          0)
+          << index;
+    }
+  };
+  copy_of({floats(many.data(), all)});
+  EXPECT_TRUE(was_roused());
+  EXPECT_FALSE(was_roused()) << "twice for one copy";
+  channel::initialise_rings(rings.get());  // it sleeps again
+  copy_of({floats(many.data(), some), floats(many.data() + 7, some), floats(many.data() + 1, some)});
+  EXPECT_TRUE(was_roused()) << "in the second of three";
+  channel::initialise_rings(rings.get());
+  copy_of({floats(many.data(), some)});
+  EXPECT_FALSE(was_roused()) << "800 KB are copied before it could wake up";
 }
 
 TEST_F(CallLayoutTest, APayloadHasItsTensorsAligned) {

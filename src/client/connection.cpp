@@ -249,7 +249,7 @@ Status Connection::send_call(const CallSpec& spec, uint32_t model, CallExchange&
     if (!results && results.error().code() != VACCEL_RESOURCE_EXHAUSTED) return results.error();
     if (results) exchange.memory().area = std::move(*results);
   }
-  if (Status status = layout.place(spec, exchange.memory()); !status.ok()) return status;
+  if (Status status = layout.place(spec, exchange.memory(), *channel_); !status.ok()) return status;
   if (layout.payload_bytes() > welcome_.max_payload_bytes) {
     return failure(VACCEL_RESOURCE_EXHAUSTED,
                    "the inputs take %llu bytes; the agent at %s takes at most %llu bytes in one call",

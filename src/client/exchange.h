@@ -97,8 +97,8 @@ class CallExchange : public Exchange {
   [[nodiscard]] bool wants_outputs() const { return wants_outputs_; }
   /// Filled in when the call is sent.
   [[nodiscard]] CallMemory& memory() { return memory_; }
-  /// Bytes that an area for results would have had to have.
   [[nodiscard]] int64_t started_ns() const { return started_ns_; }
+  /// Bytes that an area for results would have had to have.
   [[nodiscard]] uint64_t area_wanted() const { return area_wanted_; }
 
  protected:
