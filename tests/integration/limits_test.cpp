@@ -4,6 +4,9 @@
 // it, and what was there goes on.
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/stat.h>
+
+#include <filesystem>
 
 #include "support/agent_process.h"
 #include "support/raw_client.h"
@@ -40,6 +43,32 @@ TEST(Limits, Sessions) {
     RawClient next(agent.endpoint(), RawClient::Greet::kNo);
     return next.ask(1, wire::Hello{}).kind == wire::Kind::kWelcome;
   }));
+}
+
+// What the system has given the agent for payloads, in bytes.
+uint64_t memory_for_payloads(const AgentProcess& agent) {
+  const std::filesystem::path descriptors = "/proc/" + std::to_string(agent.pid()) + "/fd";
+  for (const auto& descriptor : std::filesystem::directory_iterator(descriptors)) {
+    std::error_code gone;
+    if (!std::filesystem::read_symlink(descriptor, gone).native().starts_with("/memfd:vaccel-calls"))
+      continue;
+    struct stat file {};
+    if (::stat(descriptor.path().c_str(), &file) == 0) return static_cast<uint64_t>(file.st_blocks) * 512;
+  }
+  ADD_FAILURE() << "the agent has no segment for calls";
+  return 0;
+}
+
+TEST(Limits, MemoryOfAPeakIsGivenBack) {
+  constexpr uint64_t kPeak = uint64_t{96} << 20;
+  constexpr uint64_t kKept = uint64_t{64} << 20;
+  const AgentProcess agent;
+  RawClient client(agent.endpoint());
+  ASSERT_FALSE(client.ask(2, call_with_bytes("vaccel.discard", kPeak), std::vector<std::byte>(kPeak)).code);
+  EXPECT_GE(memory_for_payloads(agent), kPeak) << "it is kept for a while, since the next call may want it";
+  EXPECT_TRUE(eventually([&] { return memory_for_payloads(agent) <= kKept; })) << memory_for_payloads(agent);
+  EXPECT_GT(memory_for_payloads(agent), kKept / 2) << "what is usually needed is kept";
+  expect_serves(agent.endpoint());
 }
 
 TEST(Limits, CallsInFlight) {
