@@ -362,8 +362,8 @@ Status Session::admit_bytes(uint64_t payload_bytes) const {
 
 Status Session::handle_call() {
   const wire::Header header = channel_.header();
-  auto call = wire::decode_call(channel_.body(),
-                                {.payload_bytes = header.payload_bytes, .window = window_ != nullptr});
+  auto call = call_decoder_.decode(channel_.body(),
+                                   {.payload_bytes = header.payload_bytes, .window = window_ != nullptr});
   if (!call) return call.error();
   if (Status status = admit(*call, header.request_id, header.payload_bytes); !status.ok()) return status;
   if (const bool echoes = call->operator_name == kEcho; echoes || call->operator_name == kDiscard)

@@ -20,6 +20,7 @@
 #include "agent/worker_slot.h"
 #include "channel/ring_channel.h"
 #include "runtime/catalogue.h"
+#include "wire/last_body.h"
 #include "wire/messages.h"
 
 namespace vaccel::agent {
@@ -134,6 +135,7 @@ class Session final : public Polled {
   Reactor::TimerId send_timer_;
 
   wire::Encoder encoder_;
+  wire::CallDecoder call_decoder_;
   std::unordered_map<uint64_t, std::shared_ptr<InFlight>>
       calls_;                            // shared with the worker's reply, which may come later
   size_t given_up_ = 0;                  // answered, and still with a worker

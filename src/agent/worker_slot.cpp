@@ -335,7 +335,7 @@ Status WorkerSlot::handle_result(const wire::Header& header) {
                    static_cast<unsigned long long>(kMaxInlinePayload));
   }
   auto result =
-      wire::decode_result(process_->channel().body(), {header.payload_bytes, /*other_segments=*/true});
+      result_decoder_.decode(process_->channel().body(), {header.payload_bytes, /*other_segments=*/true});
   if (!result) return result.error();
   incoming_.id = header.request_id;
   incoming_.result = std::move(*result);

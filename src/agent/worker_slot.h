@@ -23,6 +23,7 @@
 #include "agent/window.h"
 #include "agent/worker_process.h"
 #include "channel/segment.h"
+#include "wire/last_body.h"
 #include "wire/messages.h"
 
 namespace vaccel::agent {
@@ -189,6 +190,7 @@ class WorkerSlot final : public Polled {
   std::vector<wire::BackendInfo> backends_;
 
   wire::Encoder encoder_;
+  wire::ResultDecoder result_decoder_;
   uint64_t next_id_ = 1;
   std::deque<Queued> queue_;
   std::unordered_map<uint64_t, Running> running_;

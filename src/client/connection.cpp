@@ -230,6 +230,7 @@ Status Connection::send_call(const CallSpec& spec, uint32_t model, CallExchange&
   CallLayout layout;
   exchange.memory() = {};
   exchange.memory().window = window_;
+  exchange.memory().decoder = &result_decoder_;
   uint64_t area = 0;
   if (window_) {
     if (Status status = layout.find_in_window(spec, buffers_, exchange.memory()); !status.ok()) return status;

@@ -157,7 +157,8 @@ class Connection {
   std::atomic<bool> reading_ = false;  // written with the lock
   std::vector<Exchange*> followers_;   // sleep until their answer is here or nobody reads
   Exchange* receiver_ = nullptr;       // whose answer is coming in
-  bool discard_ = false;               // that exchange was abandoned: the rest of its payload goes nowhere
+  wire::ResultDecoder result_decoder_;
+  bool discard_ = false;  // that exchange was abandoned: the rest of its payload goes nowhere
   std::vector<channel::Destination> destinations_;
 };
 

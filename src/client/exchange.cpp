@@ -16,7 +16,7 @@ Status unusable(const char* what, const Status& why) {
 Status CallExchange::take_body(std::span<const std::byte> body, uint64_t payload_bytes,
                                std::vector<channel::Destination>& destinations) {
   const auto result =
-      wire::decode_result(body, {.payload_bytes = payload_bytes, .window = memory_.window != nullptr});
+      memory_.decoder->decode(body, {.payload_bytes = payload_bytes, .window = memory_.window != nullptr});
   if (!result) return unusable("result", result.error());
   memory_.finished = true;
   if (!wants_outputs_ && places_.empty()) return {};

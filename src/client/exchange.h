@@ -16,6 +16,7 @@
 #include "client/outputs.h"
 #include "client/window.h"
 #include "core/status.h"
+#include "wire/last_body.h"
 #include "wire/messages.h"
 
 namespace vaccel::client {
@@ -69,9 +70,10 @@ struct CallMemory {
   Slab inputs;                           ///< Copies of inputs that did not lie in the window.
   Slab area;                             ///< For results without a place.
   std::vector<BufferMemoryPtr> buffers;  ///< Of the program's, with inputs or places. Shared with these.
-  uint64_t copied_bytes = 0;             ///< By this library.
-  uint64_t result_key = 0;               ///< For ResultSizes; 0: its size is not to be remembered.
-  bool finished = false;                 ///< The result is here, so nobody at the other end writes any more.
+  wire::ResultDecoder* decoder = nullptr;  ///< Of the connection that it was sent on.
+  uint64_t copied_bytes = 0;               ///< By this library.
+  uint64_t result_key = 0;                 ///< For ResultSizes; 0: its size is not to be remembered.
+  bool finished = false;  ///< The result is here, so nobody at the other end writes any more.
 
   CallMemory() = default;
   CallMemory(CallMemory&&) = default;

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "core/tensor.h"
+#include "wire/last_body.h"
 #include "wire/limits.h"
 #include "wire/messages.h"
 
@@ -24,6 +25,8 @@ namespace fb = flatbuffers;
 
 struct Encoder::Builder {
   fb::FlatBufferBuilder flat{1024};
+  LastBody<Call> last_call;
+  LastBody<CallResult> last_result;
 };
 
 // ---- Encoding

@@ -77,6 +77,7 @@ std::span<const std::byte> Encoder::encode(const Description& description) {
 }
 
 std::span<const std::byte> Encoder::encode(const Call& call) {
+  if (const auto body = builder_->last_call.find(call); !body.empty()) return body;
   auto& flat = builder_->flat;
   flat.Clear();
   const auto name = put_text(flat, call.operator_name, kMaxNameBytes);
@@ -85,19 +86,25 @@ std::span<const std::byte> Encoder::encode(const Call& call) {
   const auto inputs = put_all(flat, call.inputs, put_tensor);
   fb::Offset<fb::Vector<fb::Offset<schema::Place>>> places;
   if (!call.places.empty()) places = put_all(flat, call.places, put_place);
-  return finish(flat, schema::CreateCall(flat, name, call.model, backend, attributes, inputs, call.timeout_us,
-                                         call.timings, static_cast<uint32_t>(call.window), places,
-                                         call.area_offset, call.area_bytes));
+  const auto body =
+      finish(flat, schema::CreateCall(flat, name, call.model, backend, attributes, inputs, call.timeout_us,
+                                      call.timings, static_cast<uint32_t>(call.window), places,
+                                      call.area_offset, call.area_bytes));
+  builder_->last_call.remember(call, body);
+  return body;
 }
 
 std::span<const std::byte> Encoder::encode(const CallResult& result) {
+  if (const auto body = builder_->last_result.find(result); !body.empty()) return body;
   auto& flat = builder_->flat;
   flat.Clear();
   const auto outputs = put_all(flat, result.outputs, put_tensor);
   const auto& times = result.timings;
   const schema::Timings timings(times.agent_ns, times.queue_ns, times.worker_ns, times.decode_ns,
                                 times.prepare_ns, times.infer_ns, times.postprocess_ns);
-  return finish(flat, schema::CreateResult(flat, outputs, &timings, result.copied_bytes));
+  const auto body = finish(flat, schema::CreateResult(flat, outputs, &timings, result.copied_bytes));
+  builder_->last_result.remember(result, body);
+  return body;
 }
 
 std::span<const std::byte> Encoder::encode(const Failure& failure) {
