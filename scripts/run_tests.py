@@ -21,7 +21,7 @@ from fetch_parts.report import SetupError
 CORES = os.cpu_count() or 1
 SOURCE_FOLDERS = ("backends", "bench", "examples", "include", "src", "tests", "tools")
 SOURCE_SUFFIXES = (".c", ".cpp", ".h", ".hpp")
-LABELS_OF_THEIR_OWN = "^(integration|scripts|demo|vm|fuzz|bench|install|docs)$"
+LABELS_OF_THEIR_OWN = "^(integration|scripts|demo|vm|fuzz|bench|install|docs|conformance)$"
 
 
 @dataclass
@@ -97,6 +97,7 @@ STAGES = [
     Stage("format", "clang-format", check_format, quick=True),
     Stage("unit", "unit tests, release", ctest("release", "-LE", LABELS_OF_THEIR_OWN, jobs=CORES), quick=True),
     Stage("integration", "whole processes, release", ctest("release", "-L", "^integration$"), quick=True),
+    Stage("conformance", "ONNX's own test data through an agent", ctest("release", "-L", "^conformance$")),
     Stage("scripts", "set-up, catalogue and the two commands", ctest("release", "-L", "^scripts$"), quick=True),
     Stage("install", "programs against the installed tree", ctest("release", "-L", "^install$")),
     Stage("docs", "the commands in the documentation", ctest("release", "-L", "^docs$")),
