@@ -29,7 +29,7 @@ extern "C" {
 #endif
 
 /** The version of this interface. It changes when a table of an older version could not be used any more. */
-#define VACCEL_BACKEND_ABI 1u
+#define VACCEL_BACKEND_ABI 2u
 
 /** The symbol that a backend exports. */
 #define VACCEL_BACKEND_ENTRY "vaccel_backend_entry"
@@ -107,12 +107,111 @@ struct vaccel_backend_run {
   void (*on_cancel)(void* context, void (*interrupt)(void* argument), void* argument);
 };
 
-/** An operator that a backend implements without a model. */
+/** An attribute that an operator takes, for those who ask what there is. */
+typedef struct vaccel_backend_attribute {
+  const char* name;
+  int32_t type;     /**< A vaccel_attribute_type. */
+  int32_t required; /**< 1: a call without it is refused, by the operator itself. */
+  const char* description;
+} vaccel_backend_attribute;
+
+/**
+ * An operator that a backend implements without a model. What follows `run` describes it for people and programs; the
+ * runtime checks nothing against it, so an operator that takes anything leaves it out.
+ */
 typedef struct vaccel_backend_operator {
   const char* name;        /**< "vendor.name". */
   const char* description; /**< One line. */
   vaccel_status (*run)(vaccel_backend_instance* instance, vaccel_backend_run* run);
+  const vaccel_tensor_info* inputs;
+  size_t input_count;
+  const vaccel_tensor_info* outputs;
+  size_t output_count;
+  const vaccel_backend_attribute* attributes;
+  size_t attribute_count;
 } vaccel_backend_operator;
+
+/* ---- Linear algebra
+ *
+ * The operators "gemm", "gemv", "axpy", "dot", "nrm2", "scal" and their kin have one name and one meaning on every
+ * backend. The runtime reads and checks a call's arguments, finds the backend, and asks it for the one thing that
+ * differs: the arithmetic, in one canonical form. Matrices are column-major, as in BLAS (a row-major product is the
+ * column-major one of the operands swapped). All sizes have been checked: every element that an operation touches
+ * lies in its memory, and no number overflows. What is read may be shared with a guest that writes to it meanwhile;
+ * what is written is `c`, `y` or `result`, to which the runtime has copied what it held before, if that counts.
+ */
+
+typedef enum vaccel_linalg_operation {
+  VACCEL_LINALG_GEMM = 1, /**< c = alpha op(a) op(b) + beta c, for each of a batch. */
+  VACCEL_LINALG_GEMV = 2, /**< y = alpha op(a) x + beta y */
+  VACCEL_LINALG_AXPY = 3, /**< y = alpha x + y */
+  VACCEL_LINALG_SCAL = 4, /**< y = alpha y */
+  VACCEL_LINALG_DOT = 5,  /**< result = x . y, one element of the vectors' type. */
+  VACCEL_LINALG_NRM2 = 6, /**< result = the Euclidean norm of x. */
+  VACCEL_LINALG_ADD = 7,  /**< result[i] = x[i] + y[i] */
+  VACCEL_LINALG_COPY = 8, /**< result[i] = x[i] */
+  VACCEL_LINALG_MIN = 9,  /**< result = the least of x: one element; n >= 1; NaN if there is one. */
+  VACCEL_LINALG_MAX = 10  /**< result = the greatest of x, likewise. */
+} vaccel_linalg_operation;
+
+/** VACCEL_LINALG_GEMM. */
+typedef struct vaccel_backend_gemm {
+  size_t size;
+  int32_t dtype;       /**< Of a, b and c. FLOAT16 and BFLOAT16 are accumulated in float32. */
+  int32_t transpose_a; /**< 0: op(a) = a, m x k; 1: op(a) = a transposed, a is k x m. */
+  int32_t transpose_b; /**< 0: op(b) = b, k x n; 1: b is n x k. */
+  int32_t reserved;
+  int64_t m, n, k; /**< >= 0; with k = 0, c = beta c. */
+  double alpha;
+  double beta; /**< 0: c is written and never read, so that what it held (a NaN) does not count. */
+  const void* a;
+  int64_t lda; /**< Elements from one column to the next. */
+  const void* b;
+  int64_t ldb;
+  void* c;
+  int64_t ldc;
+  int64_t batch; /**< >= 0: how many products. */
+  int64_t stride_a, stride_b, stride_c; /**< Elements from one product's matrix to the next one's; 0: it is shared. */
+} vaccel_backend_gemm;
+
+/** VACCEL_LINALG_GEMV. */
+typedef struct vaccel_backend_gemv {
+  size_t size;
+  int32_t dtype;
+  int32_t transpose; /**< 0: a is m x n, x has n elements, y has m; 1: x has m, y has n. */
+  int64_t m, n;      /**< Of a. */
+  double alpha;
+  double beta; /**< 0: y is written and never read. */
+  const void* a;
+  int64_t lda;
+  const void* x;
+  void* y;
+} vaccel_backend_gemv;
+
+/** All others. Vectors are dense. */
+typedef struct vaccel_backend_vectors {
+  size_t size;
+  int32_t dtype;
+  int32_t reserved;
+  int64_t n; /**< >= 0 */
+  double alpha;
+  const void* x;
+  void* y;      /**< Read only in DOT and ADD. */
+  void* result; /**< Never y. */
+} vaccel_backend_vectors;
+
+/** A backend's linear algebra. Its functions may be called from many threads at once. */
+typedef struct vaccel_backend_linalg {
+  size_t size;
+  /** How promising an operation on a type is here, 0 (cannot) .. 100; the highest of all backends wins. */
+  int32_t (*score)(vaccel_backend_instance* instance, vaccel_linalg_operation operation, vaccel_dtype dtype);
+  vaccel_status (*gemm)(vaccel_backend_instance* instance, const vaccel_backend_gemm* problem,
+                        vaccel_backend_run* run);
+  vaccel_status (*gemv)(vaccel_backend_instance* instance, const vaccel_backend_gemv* problem,
+                        vaccel_backend_run* run);
+  vaccel_status (*vectors)(vaccel_backend_instance* instance, vaccel_linalg_operation operation,
+                           const vaccel_backend_vectors* problem, vaccel_backend_run* run);
+} vaccel_backend_linalg;
 
 /**
  * vaccel_backend.flags: model_open takes what it needs out of vaccel_backend_model_source.data, which may go once it has
@@ -162,6 +261,8 @@ typedef struct vaccel_backend {
 
   const vaccel_backend_operator* operators;
   size_t operator_count;
+
+  const vaccel_backend_linalg* linalg; /**< NULL: no linear algebra. */
 } vaccel_backend;
 
 #if defined(__GNUC__)

@@ -15,8 +15,8 @@ constexpr const char* kPrefix = "libvaccel-backend-";
 constexpr const char* kSuffix = ".so";
 constexpr size_t kLongestSentence = 1000;
 
-// What a table must at least hold: every field of the first version.
-constexpr size_t kLeastTable = offsetof(vaccel_backend, operator_count) + sizeof(size_t);
+// What a table must at least hold: every field of this version's first one.
+constexpr size_t kLeastTable = offsetof(vaccel_backend, linalg) + sizeof(void*);
 
 bool is_backend_name(std::string_view name) {
   return !name.empty() && name.size() <= 32 && std::all_of(name.begin(), name.end(), [](char character) {
