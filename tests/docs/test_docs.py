@@ -121,7 +121,7 @@ class Docs(unittest.TestCase):
         example = (ROOT / "examples/backend/sum.c").read_text(encoding="utf-8")
         self.assertTrue(example.endswith(listing), "docs/backends.md and examples/backend/sum.c differ")
         self.assertLess(len(listing.splitlines()), 100)
-        compile_line = block_with("docs/backends.md", "sh", "cc -shared").strip()
+        compile_line = block_with("docs/backends.md", "sh", "backend/sum.c").strip()
         backends = self.path / "backends"
         backends.mkdir()
         self.run_shell(compile_line.replace("-o libvaccel", f"-o {backends}/libvaccel"))
@@ -137,6 +137,30 @@ class Docs(unittest.TestCase):
         self.assertIn("sum", output)
         self.assertTrue((self.path / "sum.npy").read_bytes().endswith(bytes.fromhex("0000d040")))  # 6.5
         self.assertIn("example-sum", self.run_shell(f"{BIN}/vaccel --endpoint local:{config} info"))
+
+    def test_backends_page_calls_an_installed_function(self):
+        (self.path / "upper.c").write_text(block_with("docs/backends.md", "c", "toupper"), encoding="utf-8")
+        backends = self.path / "backends"
+        backends.mkdir()
+        commands = block_with("docs/backends.md", "sh", "exec.c")
+        commands = commands.replace("/tmp/upper.so", str(self.path / "upper.so")).replace("upper.c\n", f"{self.path}/upper.c\n")
+        self.run_shell(commands.replace("-o libvaccel", f"-o {backends}/libvaccel"))
+        directory = f'[backends]\ndirectory = "{backends}"\n'
+        off = self.path / "off.toml"
+        off.write_text(directory, encoding="utf-8")
+        self.assertIn("no [backend.exec.functions] are configured", self.run_shell(f"{BIN}/vaccel --endpoint local:{off} info"))
+        on = self.path / "on.toml"
+        functions = block_with("docs/backends.md", "toml", "[backend.exec.functions]").replace("/tmp/", f"{self.path}/")
+        on.write_text(directory + functions, encoding="utf-8")
+        text = self.path / "text.npy"
+        header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (5,), }"
+        header += b" " * (63 - (10 + len(header)) % 64) + b"\n"
+        text.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + b"hello")
+        vaccel = f"{BIN}/vaccel --endpoint local:{on}"
+        self.run_shell(f"{vaccel} call exec.call --attribute function=upper --input {text} --output output={self.path}/out.npy")
+        self.assertTrue((self.path / "out.npy").read_bytes().endswith(b"HELLO"))
+        unknown = self.run_shell(f"{vaccel} call exec.call --attribute function=lower --input {text} 2>&1 || echo failed with $?")
+        self.assertIn("there is no function lower", unknown)
 
     def test_links_lead_somewhere(self):
         for document in [ROOT / "README.md", ROOT / "SPECIFICATION.md", ROOT / "src/README.md",
