@@ -36,14 +36,14 @@ TEST(Arguments, TakesCommonOptionsBeforeAndAfterTheCommand) {
     EXPECT_TRUE(common.json);
     EXPECT_EQ(common.endpoint, "unix:/a");
     EXPECT_EQ(common.deadline, std::chrono::seconds(2));
-    EXPECT_EQ(command_of<ClassifyArguments>(parsed).photo, "cat");
+    EXPECT_EQ(command_of<VisionArguments>(parsed).photos, std::vector<std::string>{"cat"});
   }
 }
 
 TEST(Arguments, HasDefaults) {
   const Parsed parsed = parse({"classify", "-"});
-  const auto classify = command_of<ClassifyArguments>(parsed);
-  EXPECT_EQ(classify.photo, "-");
+  const auto classify = command_of<VisionArguments>(parsed);
+  EXPECT_EQ(classify.photos, std::vector<std::string>{"-"});
   EXPECT_FALSE(classify.model);
   EXPECT_EQ(classify.top, 5u);
   EXPECT_EQ(classify.repeat, 1u);

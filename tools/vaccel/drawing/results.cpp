@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "tools/vaccel/found.h"
+
 namespace vaccel::tool {
 namespace {
 
@@ -56,31 +58,6 @@ Box box_of(const vaccel_detection& item) {
 
 // ---- Segmentation
 
-struct Share {
-  size_t index;
-  size_t pixels;
-};
-
-size_t class_at(const vaccel_segmentation& map, size_t at) {
-  return map.element_bytes == 1 ? static_cast<const uint8_t*>(map.classes)[at]
-                                : static_cast<const uint16_t*>(map.classes)[at];
-}
-
-// The classes that there are, the largest first.
-std::vector<Share> shares_of(const vaccel_segmentation& map) {
-  std::vector<size_t> counts(map.label_count);
-  const size_t count = size_t{map.width} * map.height;
-  for (size_t at = 0; at < count; ++at)
-    ++counts[class_at(map, at)];
-  std::vector<Share> shares;
-  for (size_t index = 0; index < counts.size(); ++index) {
-    if (counts[index] > 0) shares.push_back({index, counts[index]});
-  }
-  std::stable_sort(shares.begin(), shares.end(),
-                   [](const Share& one, const Share& other) { return one.pixels > other.pixels; });
-  return shares;
-}
-
 void tint(const vaccel_segmentation& map, const std::vector<std::optional<Colour>>& colours, Canvas& canvas) {
   constexpr double kWithin = 0.5;
   constexpr double kAtEdge = 0.95;
@@ -124,16 +101,6 @@ void draw_legend(Canvas& canvas, const Measures& measures, const std::vector<Leg
 
 // ---- Poses
 
-// A name as models write it ("left_elbow", "leftElbow", "left elbow") in one way: "leftelbow".
-std::string plain(std::string_view name) {
-  std::string letters;
-  for (const char character : name) {
-    if (character >= 'A' && character <= 'Z') letters += static_cast<char>(character - 'A' + 'a');
-    if (character >= 'a' && character <= 'z') letters += character;
-  }
-  return letters;
-}
-
 constexpr const char* kBones[][2] = {{"nose", "lefteye"},
                                      {"lefteye", "leftear"},
                                      {"nose", "righteye"},
@@ -174,7 +141,7 @@ void draw_pose(Canvas& canvas, const Measures& measures, std::span<const vaccel_
   };
   const auto find = [&](std::string_view name) {
     return std::find_if(keypoints.begin(), keypoints.end(), [&](const vaccel_keypoint& point) {
-      return shown(point) && plain(point.name) == name;
+      return shown(point) && plain_name(point.name) == name;
     });
   };
   // A dark rim first, so that the lines are seen on any picture.
@@ -190,35 +157,13 @@ void draw_pose(Canvas& canvas, const Measures& measures, std::span<const vaccel_
   }
   for (const vaccel_keypoint& point : keypoints) {
     if (!shown(point)) continue;
-    const std::string name = plain(point.name);
+    const std::string name = plain_name(point.name);
     canvas.dot(place(point), 1.8 * measures.line, kBlack);
     canvas.dot(place(point), 1.3 * measures.line, side_of(name, name));
   }
 }
 
 // ---- Depth
-
-struct DepthRange {
-  double least;
-  double most;
-};
-
-// Between which values most of the map lies: a few wild ones do not make the rest look alike. Nothing: it has no numbers.
-std::optional<DepthRange> usual_range(std::span<const float> values) {
-  constexpr size_t kMostLookedAt = size_t{1} << 20;
-  const size_t step = std::max<size_t>(1, values.size() / kMostLookedAt);
-  std::vector<float> finite;
-  for (size_t at = 0; at < values.size(); at += step) {
-    if (std::isfinite(values[at])) finite.push_back(values[at]);
-  }
-  if (finite.empty()) return std::nullopt;
-  const auto part = [&](double share) {
-    const auto at = finite.begin() + static_cast<ptrdiff_t>(share * static_cast<double>(finite.size() - 1));
-    std::nth_element(finite.begin(), at, finite.end());
-    return static_cast<double>(*at);
-  };
-  return DepthRange{part(0.02), part(0.98)};
-}
 
 void draw_scale(Canvas& canvas, const Measures& measures, const std::string& far, const std::string& near) {
   const double pad = measures.padding;
@@ -273,14 +218,13 @@ Status draw(const vaccel_segmentation& segmentation, Canvas& canvas) {
   std::vector<LegendRow> rows;
   const size_t most_rows =
       static_cast<size_t>(std::max(1.0, canvas.height() / 2.0 / (measures.capital + 1.4 * measures.padding)));
-  const double pixels = static_cast<double>(segmentation.width) * segmentation.height;
-  for (const Share& share : shares_of(segmentation)) {
+  for (const ClassShare& share : class_shares(segmentation)) {
     if (is_background(segmentation.labels[share.index])) continue;
     colours[share.index] = class_colour(share.index);
-    const double percent = 100 * static_cast<double>(share.pixels) / pixels;
     if (rows.size() < most_rows) {
-      rows.push_back({*colours[share.index], label_or_number(segmentation.labels[share.index], share.index) +
-                                                 printed(percent >= 0.1 ? " %.1f%%" : " < 0.1%%", percent)});
+      rows.push_back({*colours[share.index],
+                      label_or_number(segmentation.labels[share.index], share.index) +
+                          printed(share.part >= 0.001 ? " %.1f%%" : " < 0.1%%", 100 * share.part)});
     }
   }
   tint(segmentation, colours, canvas);
@@ -298,8 +242,10 @@ Status draw(const vaccel_poses& poses, Canvas& canvas) {
 
 Status draw(const vaccel_depth_map& map, Canvas& canvas) {
   if (Status status = check_size(map.width, map.height, canvas); !status.ok()) return status;
-  const auto range = usual_range({map.depth, size_t{map.width} * map.height});
-  const DepthRange usual = range.value_or(DepthRange{0, 0});
+  // A few wild numbers must not make the rest look alike.
+  const auto range = depth_range(map);
+  const double low = range ? static_cast<double>(range->low) : 0;
+  const double high = range ? static_cast<double>(range->high) : 0;
   const bool larger_is_nearer = map.kind == VACCEL_DEPTH_INVERSE;
   for (uint32_t y = 0; y < map.height; ++y) {
     for (uint32_t x = 0; x < map.width; ++x) {
@@ -308,24 +254,16 @@ Status draw(const vaccel_depth_map& map, Canvas& canvas) {
         canvas.set(x, y, kBlack);
         continue;
       }
-      double part = usual.most > usual.least ? (value - usual.least) / (usual.most - usual.least) : 0.5;
+      double part = high > low ? (value - low) / (high - low) : 0.5;
       if (!larger_is_nearer) part = 1 - part;
       canvas.set(x, y, scale_colours()[static_cast<size_t>(std::lround(std::clamp(part, 0.0, 1.0) * 255))]);
     }
   }
   if (!range) return {};
   const bool metric = map.kind == VACCEL_DEPTH_METRIC;
-  draw_scale(canvas, Measures(canvas), metric ? printed("%.1f m", usual.most) : "far",
-             metric ? printed("%.1f m", usual.least) : "near");
+  draw_scale(canvas, Measures(canvas), metric ? printed("%.1f m", high) : "far",
+             metric ? printed("%.1f m", low) : "near");
   return {};
-}
-
-bool is_background(std::string_view label) {
-  return plain(label) == "background";
-}
-
-std::string label_or_number(const char* label, size_t index) {
-  return *label != '\0' ? label : "class " + std::to_string(index);
 }
 
 }  // namespace vaccel::tool

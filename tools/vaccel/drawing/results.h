@@ -4,8 +4,6 @@
 // agent: nothing here trusts them to lie within the picture, or to be numbers at all.
 #pragma once
 
-#include <string_view>
-
 #include "core/status.h"
 #include "tools/vaccel/drawing/canvas.h"
 #include "vaccel/vaccel.h"
@@ -27,11 +25,5 @@ inline constexpr float kLeastKeypointScore = 0.3F;
 
 /// Depth in colours instead of the picture, near is light, and a legend.
 Status draw(const vaccel_depth_map& map, Canvas& canvas);
-
-/// Whether a class is what remains when every object is taken away: "background".
-bool is_background(std::string_view label);
-
-/// "person", or "class 7" of a class without a name.
-std::string label_or_number(const char* label, size_t index);
 
 }  // namespace vaccel::tool
