@@ -18,7 +18,7 @@ namespace {
 // Sizes that follow the picture's, in pixels.
 struct Measures {
   explicit Measures(const Canvas& canvas)
-      : capital(std::clamp(std::min(canvas.width(), canvas.height()) / 42.0, 7.0, 60.0)),
+      : capital(std::clamp(std::min(canvas.width(), canvas.height()) / 40.0, 8.5, 60.0)),
         padding(capital * 0.55),
         line(std::max(2.0, capital / 4)) {}
 
