@@ -200,9 +200,8 @@ void add_vision(CLI::App& app, const VisionCommand& command, Typed& typed) {
       ->type_name("NAME");
   if (command.draws != nullptr) {
     added
-        ->add_option(
-            "-o,--output", typed.picture,
-            std::string("Draw ") + command.draws + " into this PNG file; of several photos, a folder")
+        ->add_option("-o,--output", typed.picture,
+                     std::string("Draw ") + command.draws + " into this file; of several photos a folder")
         ->type_name("FILE.png");
   }
   if (command.takes_min_score) {
