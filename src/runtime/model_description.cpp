@@ -281,7 +281,8 @@ PoseOutput read_pose(TomlTable& table) {
                   "'forward' and 'backward' go together: without both, one pose is found");
   }
   pose.skeleton = read_skeleton(table, pose.keypoints);
-  if (!pose.forward.empty()) table.required("skeleton", table.string_pairs("skeleton"));
+  if (!pose.forward.empty() && !pose.backward.empty())
+    table.required("skeleton", table.string_pairs("skeleton"));
   return pose;
 }
 

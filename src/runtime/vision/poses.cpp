@@ -42,7 +42,7 @@ class Maps {
   [[nodiscard]] float score(size_t y, size_t x, size_t keypoint) const {
     const float value = heat_.at(y, x, keypoint);
     const float score = output_.activation == Activation::kSigmoid ? sigmoid(value) : value;
-    return std::isfinite(score) ? score : 0;
+    return std::isfinite(score) ? std::clamp(score, 0.0F, 1.0F) : 0;
   }
 
   // Where exactly the keypoint of a place is.
