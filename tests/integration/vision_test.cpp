@@ -110,7 +110,9 @@ class Vision : public testing::TestWithParam<VisionCase> {
                : std::vector<vaccel_attribute>{};
   }
   Given<OutputsPtr> call(const Session& session, const std::vector<Tensor>& images) const {
-    return session.call(GetParam().operator_name, attributes(), images, nullptr, GetParam().model);
+    auto options = VACCEL_INIT(vaccel_call_options);
+    options.flags = VACCEL_CALL_TIMINGS;
+    return session.call(GetParam().operator_name, attributes(), images, &options, GetParam().model);
   }
   std::optional<AgentProcess> agent_;
 };
