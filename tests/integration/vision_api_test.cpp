@@ -43,6 +43,10 @@ double share(const vaccel_segmentation& map, std::string_view label) {
 // "window": through memory that agent and library share; "stream": without it; "local": without an agent.
 class VisionApi : public testing::TestWithParam<const char*> {
  protected:
+  static void SetUpTestSuite() {
+    agent = std::make_unique<AgentProcess>(AgentSetup{.catalogue = real_catalogue(), .all_backends = true});
+  }
+  static void TearDownTestSuite() { agent.reset(); }
   void SetUp() override {
     for (const char* model : {"mobilenet", "ssd-mobilenet", "deeplabv3", "posenet", "fastdepth"})
       VACCEL_NEEDS(real_catalogue() / model / "model.toml");
@@ -53,11 +57,11 @@ class VisionApi : public testing::TestWithParam<const char*> {
     motorcycle = file_bytes(photo("motorcycle_left.png"));
     const std::string where = GetParam();
     const std::string endpoint =
-        where == "local" ? "local:" + (agent.folder() / "vaccel.toml").string() : agent.endpoint();
+        where == "local" ? "local:" + (agent->folder() / "vaccel.toml").string() : agent->endpoint();
     session = std::make_unique<Session>(endpoint, where == "stream" ? VACCEL_OPEN_NO_WINDOW : 0);
   }
 
-  AgentProcess agent{{.catalogue = real_catalogue(), .all_backends = true}};
+  static inline std::unique_ptr<AgentProcess> agent;  // one for all: it need not load each model again
   std::unique_ptr<Session> session;
   std::vector<std::byte> cat;
   std::vector<std::byte> astronaut;

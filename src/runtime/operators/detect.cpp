@@ -27,8 +27,8 @@ Status DetectOperator::write_results(const VisionImage& image, ResultWriter& res
   std::vector<Detection> candidates;
   decoder.decode(image.outputs, image.settings.min_score, candidates);
   const bool across_classes = image.model.description().detect->across_classes;
-  const std::vector<Detection> found = choose_detections(
-      std::move(candidates), {image.settings.iou, across_classes, image.settings.top}, image.mapping);
+  const std::vector<Detection> found =
+      choose_detections(candidates, {image.settings.iou, across_classes, image.settings.top}, image.mapping);
 
   const auto boxes = results.tensor<float>("box", {found.size(), 4});
   if (!boxes) return boxes.error();

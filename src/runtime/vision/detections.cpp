@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "runtime/vision/detect_ssd.h"
 #include "runtime/vision/detect_ssd_postprocessed.h"
@@ -57,16 +58,21 @@ void add_candidate(std::vector<Detection>& found, const Detection& candidate, fl
   found.push_back(candidate);
 }
 
-std::vector<Detection> choose_detections(std::vector<Detection> candidates, const DetectionRules& rules,
-                                         const ImageMapping& mapping) {
-  std::stable_sort(candidates.begin(), candidates.end(),
-                   [](const Detection& left, const Detection& right) { return left.score > right.score; });
+std::vector<Detection> choose_detections(const std::vector<Detection>& candidates,
+                                         const DetectionRules& rules, const ImageMapping& mapping) {
+  std::vector<size_t> order(candidates.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(), [&](size_t left, size_t right) {
+    const float difference = candidates[left].score - candidates[right].score;
+    return difference != 0 ? difference > 0 : left < right;
+  });
   // Overlap is the same in the input and in the image, since each axis is scaled as a whole; so boxes are compared as the
   // model gave them, and only what is kept is converted.
   std::vector<Detection> kept;
   std::vector<Detection> chosen;
-  for (const Detection& candidate : candidates) {
+  for (const size_t next : order) {
     if (chosen.size() == rules.top) break;
+    const Detection& candidate = candidates[next];
     const bool covered = std::any_of(kept.begin(), kept.end(), [&](const Detection& better) {
       return (rules.across_classes || better.index == candidate.index) &&
              overlap(better, candidate) > rules.iou;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 namespace vaccel::runtime {
 namespace {
@@ -134,8 +135,10 @@ std::vector<Root> roots_of(const Maps& maps, float min_score) {
       }
     }
   }
-  std::stable_sort(roots.begin(), roots.end(),
-                   [](const Root& left, const Root& right) { return left.score > right.score; });
+  std::sort(roots.begin(), roots.end(), [](const Root& left, const Root& right) {
+    if (left.score != right.score) return left.score > right.score;
+    return std::tie(left.keypoint, left.y, left.x) < std::tie(right.keypoint, right.y, right.x);
+  });
   if (roots.size() > kMostRoots) roots.resize(kMostRoots);
   return roots;
 }
@@ -187,10 +190,11 @@ std::vector<Pose> several_poses(const Maps& maps, const PoseOutput& output, floa
     if (is_taken(poses, root.keypoint, at)) continue;
     Pose pose = grow(maps, output, root, at);
     pose.score = score_of(pose, poses);
-    if (pose.score >= min_score) poses.push_back(std::move(pose));
+    if (!(pose.score >= min_score)) continue;
+    const auto behind = std::upper_bound(poses.begin(), poses.end(), pose.score,
+                                         [](float score, const Pose& other) { return score > other.score; });
+    poses.insert(behind, std::move(pose));
   }
-  std::stable_sort(poses.begin(), poses.end(),
-                   [](const Pose& left, const Pose& right) { return left.score > right.score; });
   return poses;
 }
 
