@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vAccel, for the authors of functions: one function call runs an operator (image classification, inference
- * of any model) on whatever accelerator the host has. The same program runs unchanged in a VM, in a container
+ * vAccel, for the authors of functions: one function call runs an operator (what a picture shows, inference of
+ * any model) on whatever accelerator the host has. The same program runs unchanged in a VM, in a container
  * and on bare metal.
  *
  *     vaccel_session* session;
@@ -167,8 +167,8 @@ typedef struct vaccel_call_options {
    * Memory for results: the result of the same name (or, with name NULL, at the same position) is put at data
    * instead of into memory of the library's, if bytes suffices; else the call fails with INVALID_ARGUMENT,
    * which says how much it takes, and so it does when a place belongs to no result. dtype, rank and shape are
-   * ignored. Not for vaccel_classify(). For vaccel_submit_*, the array and the memory must live
-   * until the request has completed or been freed.
+   * ignored. Not for vaccel_classify() and the other vision functions. For vaccel_submit_*, the array and the
+   * memory must live until the request has completed or been freed.
    */
   const vaccel_tensor* outputs;
   size_t output_count;
@@ -224,6 +224,207 @@ VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_classify(vaccel_session* sessio
                                                           const vaccel_call_options* options,
                                                           vaccel_classes** classes);
 
+/* ---- More of what a picture shows
+ *
+ * Four more operators like vaccel_classify(), which says what holds for all five: how an image is given and read, and
+ * what can go wrong (UNIMPLEMENTED: the model does something else). Coordinates are in pixels of the image as it was
+ * given, from its top left corner; they may lie between two pixels. Maps have one element a pixel, rows from top to
+ * bottom, without padding. Every result has the timings and copied bytes of its call (as in vaccel_outputs).
+ */
+
+/** Which results are wanted. 0 in a field is what the model's model.toml says, or else the operator's default. */
+typedef struct vaccel_vision_options {
+  size_t size;
+  /** Results with a lower score are left out; negative: none is. For detect and pose. */
+  float min_score;
+  /** Of two boxes of one class whose intersection is more than this part of their union (0 .. 1), the better one
+   * stays. For detect. */
+  float iou;
+  /** How many results at most, best first. For classify, detect and pose. */
+  uint32_t top;
+  uint32_t reserved; /**< Zero. */
+} vaccel_vision_options;
+
+/** One object in an image. */
+typedef struct vaccel_detection {
+  int32_t index;     /**< The model's class number, from 0. */
+  float score;       /**< 0 .. 1 */
+  const char* label; /**< The class's name in the model's label file; "" when it has none. */
+  float x;           /**< Of the box: its left edge. */
+  float y;           /**< Its upper edge. */
+  float width;
+  float height; /**< The box lies within the image. */
+} vaccel_detection;
+
+/** The objects in an image, best first. */
+typedef struct vaccel_detections {
+  size_t size;
+  size_t count;
+  const vaccel_detection* items;
+  uint32_t image_width;
+  uint32_t image_height;
+  vaccel_timings timings;
+  uint64_t copied_bytes;
+} vaccel_detections;
+
+/** What each pixel of an image belongs to. */
+typedef struct vaccel_segmentation {
+  size_t size;
+  uint32_t width; /**< Of the image, and of classes. */
+  uint32_t height;
+  const void* classes;    /**< width x height class numbers, each less than label_count. */
+  uint32_t element_bytes; /**< Of a class number in either map: 1 (uint8_t) or 2 (uint16_t). */
+  uint32_t model_width;   /**< Of model_classes. */
+  uint32_t model_height;
+  uint32_t reserved;
+  const void* model_classes; /**< The same as the model gave it, at its own size. */
+  size_t label_count;
+  const char* const* labels; /**< The classes' names, by number; "" when one has none. */
+  vaccel_timings timings;
+  uint64_t copied_bytes;
+} vaccel_segmentation;
+
+/** One point of a body. */
+typedef struct vaccel_keypoint {
+  float x;
+  float y;          /**< It may lie outside the image: the model guesses what it does not see. */
+  float score;      /**< 0 .. 1 */
+  const char* name; /**< "nose", "left elbow", ...: as the model has it; "" when it has none. */
+} vaccel_keypoint;
+
+/** One body. (The name vaccel_pose is the function's.) */
+typedef struct vaccel_pose_item {
+  float score; /**< Of the whole. */
+  uint32_t reserved;
+  size_t
+      keypoint_count; /**< The same for all poses of a model, which lists its keypoints in the same order. */
+  const vaccel_keypoint* keypoints;
+} vaccel_pose_item;
+
+/** The poses of the bodies in an image, best first. */
+typedef struct vaccel_poses {
+  size_t size;
+  size_t count;
+  const vaccel_pose_item* items;
+  uint32_t image_width;
+  uint32_t image_height;
+  vaccel_timings timings;
+  uint64_t copied_bytes;
+} vaccel_poses;
+
+/** What the numbers of a depth map mean. */
+typedef enum vaccel_depth_kind {
+  VACCEL_DEPTH_METRIC = 1,   /**< Metres. */
+  VACCEL_DEPTH_RELATIVE = 2, /**< Larger is farther; the unit is unknown. */
+  VACCEL_DEPTH_INVERSE = 3   /**< Larger is nearer. */
+} vaccel_depth_kind;
+
+/** How far away what each pixel of an image shows is. */
+typedef struct vaccel_depth_map {
+  size_t size;
+  uint32_t width; /**< Of the image, and of depth. */
+  uint32_t height;
+  const float* depth; /**< width x height numbers. */
+  uint32_t model_width;
+  uint32_t model_height;
+  const float* model_depth; /**< The same as the model gave it, at its own size. */
+  int32_t kind;             /**< A vaccel_depth_kind. */
+  uint32_t reserved;
+  vaccel_timings timings;
+  uint64_t copied_bytes;
+} vaccel_depth_map;
+
+VACCEL_API void vaccel_detections_free(vaccel_detections* detections);
+VACCEL_API void vaccel_segmentation_free(vaccel_segmentation* segmentation);
+VACCEL_API void vaccel_poses_free(vaccel_poses* poses);
+VACCEL_API void vaccel_depth_map_free(vaccel_depth_map* map);
+
+/**
+ * Finds the objects in a picture.
+ * @param wanted      NULL: the defaults; at most 100 objects.
+ * @param detections  out.
+ */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_detect(vaccel_session* session, const char* model,
+                                                        const void* image, size_t image_size,
+                                                        const vaccel_vision_options* wanted,
+                                                        const vaccel_call_options* options,
+                                                        vaccel_detections** detections);
+
+/**
+ * Says for each pixel of a picture what it belongs to.
+ * @param segmentation  out.
+ */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_segment(vaccel_session* session, const char* model,
+                                                         const void* image, size_t image_size,
+                                                         const vaccel_call_options* options,
+                                                         vaccel_segmentation** segmentation);
+
+/**
+ * Finds how the bodies in a picture are posed.
+ * @param wanted  NULL: the defaults.
+ * @param poses   out.
+ */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_pose(vaccel_session* session, const char* model,
+                                                      const void* image, size_t image_size,
+                                                      const vaccel_vision_options* wanted,
+                                                      const vaccel_call_options* options,
+                                                      vaccel_poses** poses);
+
+/**
+ * Says how far away what each pixel of a picture shows is.
+ * @param map  out.
+ */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_depth(vaccel_session* session, const char* model,
+                                                       const void* image, size_t image_size,
+                                                       const vaccel_call_options* options,
+                                                       vaccel_depth_map** map);
+
+/* ---- Several pictures in one call
+ *
+ * They are run together where the model can, which accelerators like, and else one after the other. A call does all of
+ * them or, when one cannot be read, none; the sentence then says which. Each result is freed on its own.
+ */
+
+/** Most images in one call. */
+#define VACCEL_MAX_IMAGES 64
+
+/** A whole PNG, JPEG or WebP file in memory. A view, as vaccel_tensor is. */
+typedef struct vaccel_image {
+  const void* data;
+  size_t bytes;
+  uint64_t reserved[2]; /**< Zero. */
+} vaccel_image;
+
+/**
+ * As the functions without _batch, for image_count images (1 .. VACCEL_MAX_IMAGES).
+ * @param results  out: image_count pointers, one for each image in the same order; untouched when the call fails.
+ */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_classify_batch(vaccel_session* session, const char* model,
+                                                                const vaccel_image* images,
+                                                                size_t image_count, uint32_t top,
+                                                                const vaccel_call_options* options,
+                                                                vaccel_classes** results);
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_detect_batch(vaccel_session* session, const char* model,
+                                                              const vaccel_image* images, size_t image_count,
+                                                              const vaccel_vision_options* wanted,
+                                                              const vaccel_call_options* options,
+                                                              vaccel_detections** results);
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_segment_batch(vaccel_session* session, const char* model,
+                                                               const vaccel_image* images, size_t image_count,
+                                                               const vaccel_call_options* options,
+                                                               vaccel_segmentation** results);
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_pose_batch(vaccel_session* session, const char* model,
+                                                            const vaccel_image* images, size_t image_count,
+                                                            const vaccel_vision_options* wanted,
+                                                            const vaccel_call_options* options,
+                                                            vaccel_poses** results);
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_depth_batch(vaccel_session* session, const char* model,
+                                                             const vaccel_image* images, size_t image_count,
+                                                             const vaccel_call_options* options,
+                                                             vaccel_depth_map** results);
+
+/* ---- Any model, any operator */
+
 /**
  * Runs a model on tensors.
  *
@@ -245,7 +446,7 @@ VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_infer(vaccel_session* session, 
  * Calls any operator by name. Every operator is this: named tensors and attributes in, named tensors out;
  * vaccel_classify() and vaccel_infer() are shorter ways to say what this can say.
  *
- * @param operator_name  "classify", "infer", or one that a backend brings: "reference.echo".
+ * @param operator_name  "classify", "detect", "infer", or one that a backend brings: "reference.echo".
  * @param model          The model it works on; NULL for an operator that needs none.
  * @param attributes     attribute_count attributes; NULL if there are none.
  * @param outputs        out; NULL: results are not wanted.
@@ -344,6 +545,22 @@ vaccel_submit_call(vaccel_session* session, const char* operator_name, const cha
                    size_t input_count, const vaccel_call_options* options, vaccel_request** request);
 
 /**
+ * Any of the five vision operators on one or more images, returning as soon as the call has been sent. It takes the
+ * operator's name, as vaccel_submit_call() does, because how a call is made does not depend on what it finds: five
+ * functions would differ in nothing but their names. The results do differ, and each kind has a function to take it.
+ *
+ * @param operator_name  "classify", "detect", "segment", "pose" or "depth".
+ * @param wanted         NULL: the defaults. A field that is not the operator's must be 0.
+ * @param request        out: free it with vaccel_request_free().
+ */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_submit_vision(vaccel_session* session,
+                                                               const char* operator_name, const char* model,
+                                                               const vaccel_image* images, size_t image_count,
+                                                               const vaccel_vision_options* wanted,
+                                                               const vaccel_call_options* options,
+                                                               vaccel_request** request);
+
+/**
  * Waits until a request has completed.
  * @param deadline_ns  Of this wait, not of the call: nanoseconds of CLOCK_MONOTONIC; 0: for as long as it
  * takes.
@@ -383,10 +600,23 @@ VACCEL_API void* vaccel_request_user_data(const vaccel_request* request);
 VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_request_outputs(vaccel_request* request,
                                                                  vaccel_outputs** outputs);
 
-/** Takes the classes of a request of vaccel_submit_classify() that completed with VACCEL_OK; handed out once.
+/**
+ * Takes the classes of a request of vaccel_submit_classify(), or of vaccel_submit_vision() with "classify", that completed
+ * with VACCEL_OK; handed out once.
+ * @param classes  out: as many pointers as the call had images.
  */
 VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_request_classes(vaccel_request* request,
                                                                  vaccel_classes** classes);
+
+/** The same for a request of vaccel_submit_vision() with "detect", "segment", "pose" and "depth". */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_request_detections(vaccel_request* request,
+                                                                    vaccel_detections** results);
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_request_segmentations(vaccel_request* request,
+                                                                       vaccel_segmentation** results);
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_request_poses(vaccel_request* request,
+                                                               vaccel_poses** results);
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_request_depth_maps(vaccel_request* request,
+                                                                    vaccel_depth_map** results);
 
 /**
  * Asks the other end to give up a call. It completes as CANCELLED, or as if it had not been cancelled when it

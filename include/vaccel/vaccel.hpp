@@ -199,6 +199,139 @@ struct Class {
   std::string label;
 };
 
+/// The classes of an image, best first. Made from what vaccel_classify() finds.
+using Classes = std::vector<Class>;
+
+/// A whole PNG, JPEG or WebP file: a view of any contiguous range of bytes, which must outlive it.
+class Image {
+ public:
+  template <std::ranges::contiguous_range Bytes>
+  requires(sizeof(std::ranges::range_value_t<Bytes>) == 1 &&
+           !std::is_same_v<std::remove_cvref_t<Bytes>, Image>)
+      Image(const Bytes& file)  // NOLINT: a file of bytes is an image
+      : view_{std::ranges::data(file), std::ranges::size(file), {0, 0}} {}
+
+  /// The C view of it.
+  [[nodiscard]] vaccel_image view() const { return view_; }
+
+ private:
+  vaccel_image view_;
+};
+
+/// Which results are wanted; 0: as the model says. See vaccel_vision_options.
+struct VisionOptions {
+  float min_score = 0;
+  float iou = 0;
+  uint32_t top = 0;
+
+  [[nodiscard]] vaccel_vision_options view() const {
+    return {sizeof(vaccel_vision_options), min_score, iou, top, 0};
+  }
+};
+
+/// One object in an image; see vaccel_detection.
+struct Detection {
+  int32_t index;
+  float score;
+  std::string label;
+  float x;
+  float y;
+  float width;
+  float height;
+};
+
+/// The objects in an image, best first.
+struct Detections {
+  std::vector<Detection> items;
+  uint32_t image_width;
+  uint32_t image_height;
+  vaccel_timings timings;
+  uint64_t copied_bytes;
+
+  /// Takes over what a C function handed out.
+  explicit Detections(vaccel_detections* detections);
+};
+
+/// One point of a body; see vaccel_keypoint.
+struct Keypoint {
+  float x;
+  float y;
+  float score;
+  std::string name;
+};
+
+/// One body.
+struct Pose {
+  float score;
+  std::vector<Keypoint> keypoints;
+};
+
+/// The poses of the bodies in an image, best first.
+struct Poses {
+  std::vector<Pose> items;
+  uint32_t image_width;
+  uint32_t image_height;
+  vaccel_timings timings;
+  uint64_t copied_bytes;
+
+  /// Takes over what a C function handed out.
+  explicit Poses(vaccel_poses* poses);
+};
+
+/// What each pixel of an image belongs to. Move-only; its maps are not copied.
+class Segmentation {
+ public:
+  /// Takes over what a C function handed out.
+  explicit Segmentation(vaccel_segmentation* segmentation) : segmentation_(segmentation) {}
+
+  /// Of the image.
+  [[nodiscard]] uint32_t width() const { return segmentation_->width; }
+  [[nodiscard]] uint32_t height() const { return segmentation_->height; }
+  /// The class at a pixel. Throws std::out_of_range.
+  [[nodiscard]] uint32_t class_at(uint32_t x, uint32_t y) const {
+    if (x >= width() || y >= height()) throw std::out_of_range("there is no such pixel");
+    const size_t at = size_t{y} * width() + x;
+    return segmentation_->element_bytes == 1 ? static_cast<const uint8_t*>(segmentation_->classes)[at]
+                                             : static_cast<const uint16_t*>(segmentation_->classes)[at];
+  }
+  /// How many classes the model knows.
+  [[nodiscard]] size_t class_count() const { return segmentation_->label_count; }
+  /// The name of a class; "" when it has none. Throws std::out_of_range.
+  [[nodiscard]] std::string_view label(uint32_t index) const {
+    if (index >= class_count()) throw std::out_of_range("there is no class " + std::to_string(index));
+    return segmentation_->labels[index];
+  }
+  /// Everything, as C has it: the maps' own memory, and the map at the model's size.
+  [[nodiscard]] const vaccel_segmentation& get() const { return *segmentation_; }
+
+ private:
+  std::unique_ptr<vaccel_segmentation, detail::Free<vaccel_segmentation_free>> segmentation_;
+};
+
+/// How far away what each pixel of an image shows is. Move-only; its maps are not copied.
+class DepthMap {
+ public:
+  /// Takes over what a C function handed out.
+  explicit DepthMap(vaccel_depth_map* map) : map_(map) {}
+
+  /// Of the image.
+  [[nodiscard]] uint32_t width() const { return map_->width; }
+  [[nodiscard]] uint32_t height() const { return map_->height; }
+  /// Row by row.
+  [[nodiscard]] std::span<const float> depth() const { return {map_->depth, size_t{width()} * height()}; }
+  /// Throws std::out_of_range.
+  [[nodiscard]] float at(uint32_t x, uint32_t y) const {
+    if (x >= width() || y >= height()) throw std::out_of_range("there is no such pixel");
+    return map_->depth[size_t{y} * width() + x];
+  }
+  [[nodiscard]] vaccel_depth_kind kind() const { return static_cast<vaccel_depth_kind>(map_->kind); }
+  /// Everything, as C has it: the map at the model's size, too.
+  [[nodiscard]] const vaccel_depth_map& get() const { return *map_; }
+
+ private:
+  std::unique_ptr<vaccel_depth_map, detail::Free<vaccel_depth_map_free>> map_;
+};
+
 /// One result of a call. A view into Outputs.
 class Output {
  public:
@@ -407,10 +540,9 @@ class COptions {
   vaccel_call_options options_{};
 };
 
-inline std::vector<Class> copy_classes(vaccel_classes* classes, vaccel_timings* timings,
-                                       uint64_t* copied_bytes) {
+inline Classes copy_classes(vaccel_classes* classes, vaccel_timings* timings, uint64_t* copied_bytes) {
   const std::unique_ptr<vaccel_classes, Free<vaccel_classes_free>> owner(classes);
-  std::vector<Class> copies;
+  Classes copies;
   copies.reserve(classes->count);
   for (const vaccel_class& one : std::span(classes->items, classes->count))
     copies.push_back({one.index, one.score, text(one.label)});
@@ -418,6 +550,45 @@ inline std::vector<Class> copy_classes(vaccel_classes* classes, vaccel_timings* 
   if (copied_bytes != nullptr) *copied_bytes = classes->copied_bytes;
   return copies;
 }
+
+// Places for the results of several images, which are freed if not all of them are taken over.
+template <typename C, auto free>
+class Batch {
+ public:
+  explicit Batch(size_t count) : results_(count, nullptr) {}
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+  ~Batch() {
+    for (C* result : results_)
+      free(result);
+  }
+  [[nodiscard]] C** places() { return results_.data(); }
+  // What `make` makes of each, which takes it over.
+  template <typename Make>
+  [[nodiscard]] auto take(Make make) {
+    std::vector<decltype(make(std::declval<C*>()))> taken;
+    taken.reserve(results_.size());
+    for (C*& result : results_)
+      taken.push_back(make(std::exchange(result, nullptr)));
+    return taken;
+  }
+
+ private:
+  std::vector<C*> results_;
+};
+
+// A result type of C++, and what makes it: its own constructor, but for classes, which are a vector.
+template <typename Type>
+struct Made {
+  template <typename C>
+  Type operator()(C* result) const {
+    return Type(result);
+  }
+};
+template <>
+struct Made<Classes> {
+  Classes operator()(vaccel_classes* classes) const { return copy_classes(classes, nullptr, nullptr); }
+};
 
 inline std::vector<TensorInfo> copy_infos(const vaccel_tensor_info* infos, size_t count) {
   std::vector<TensorInfo> copies;
@@ -444,12 +615,42 @@ inline Model copy_model(const vaccel_model& model) {
 
 }  // namespace detail
 
+inline Detections::Detections(vaccel_detections* detections)
+    : image_width(detections->image_width),
+      image_height(detections->image_height),
+      timings(detections->timings),
+      copied_bytes(detections->copied_bytes) {
+  const std::unique_ptr<vaccel_detections, detail::Free<vaccel_detections_free>> owner(detections);
+  items.reserve(detections->count);
+  for (const vaccel_detection& one : std::span(detections->items, detections->count)) {
+    items.push_back({one.index, one.score, detail::text(one.label), one.x, one.y, one.width, one.height});
+  }
+}
+
+inline Poses::Poses(vaccel_poses* poses)
+    : image_width(poses->image_width),
+      image_height(poses->image_height),
+      timings(poses->timings),
+      copied_bytes(poses->copied_bytes) {
+  const std::unique_ptr<vaccel_poses, detail::Free<vaccel_poses_free>> owner(poses);
+  items.reserve(poses->count);
+  for (const vaccel_pose_item& one : std::span(poses->items, poses->count)) {
+    Pose pose{one.score, {}};
+    pose.keypoints.reserve(one.keypoint_count);
+    for (const vaccel_keypoint& point : std::span(one.keypoints, one.keypoint_count))
+      pose.keypoints.push_back({point.x, point.y, point.score, detail::text(point.name)});
+    items.push_back(std::move(pose));
+  }
+}
+
 /// A submitted call. Its destructor gives the call up if it has not completed. Move-only.
 class Request {
  public:
   /// Takes over what a C function handed out. @param places  What its options' outputs point to.
-  explicit Request(vaccel_request* request, std::unique_ptr<detail::Places> places = nullptr)
-      : places_(std::move(places)), request_(request) {}
+  /// @param image_count  Of a vision operator.
+  explicit Request(vaccel_request* request, std::unique_ptr<detail::Places> places = nullptr,
+                   size_t image_count = 1)
+      : places_(std::move(places)), image_count_(image_count), request_(request) {}
 
   /// To tell requests apart: Session::poll() hands it out.
   [[nodiscard]] vaccel_request* handle() const noexcept { return request_.get(); }
@@ -473,17 +674,42 @@ class Request {
     detail::check(vaccel_request_outputs(request_.get(), &outputs));
     return Outputs(outputs);
   }
-  /// Waits, and takes the classes of a submitted classify(); once.
-  [[nodiscard]] std::vector<Class> classes(vaccel_timings* timings = nullptr,
-                                           uint64_t* copied_bytes = nullptr) {
+  /// Waits, and takes the classes of a submitted classify() of one image; once.
+  [[nodiscard]] Classes classes(vaccel_timings* timings = nullptr, uint64_t* copied_bytes = nullptr) {
     wait();
+    if (image_count_ != 1) throw std::logic_error("the call has several images; see class_lists()");
     vaccel_classes* classes = nullptr;
     detail::check(vaccel_request_classes(request_.get(), &classes));
     return detail::copy_classes(classes, timings, copied_bytes);
   }
+  /// Waits, and takes the results of submit_vision(), one for each image; once.
+  [[nodiscard]] std::vector<Classes> class_lists() {
+    return take<Classes, vaccel_classes, vaccel_classes_free>(vaccel_request_classes);
+  }
+  [[nodiscard]] std::vector<Detections> detections() {
+    return take<Detections, vaccel_detections, vaccel_detections_free>(vaccel_request_detections);
+  }
+  [[nodiscard]] std::vector<Segmentation> segmentations() {
+    return take<Segmentation, vaccel_segmentation, vaccel_segmentation_free>(vaccel_request_segmentations);
+  }
+  [[nodiscard]] std::vector<Poses> poses() {
+    return take<Poses, vaccel_poses, vaccel_poses_free>(vaccel_request_poses);
+  }
+  [[nodiscard]] std::vector<DepthMap> depth_maps() {
+    return take<DepthMap, vaccel_depth_map, vaccel_depth_map_free>(vaccel_request_depth_maps);
+  }
 
  private:
+  template <typename Type, typename C, auto free>
+  std::vector<Type> take(vaccel_status (*taker)(vaccel_request*, C**)) {
+    wait();
+    detail::Batch<C, free> batch(image_count_);
+    detail::check(taker(request_.get(), batch.places()));
+    return batch.take(detail::Made<Type>{});
+  }
+
   std::unique_ptr<detail::Places> places_;  // read until the call has completed; gone after request_
+  size_t image_count_;
   std::unique_ptr<vaccel_request, detail::Free<vaccel_request_free>> request_;
 };
 
@@ -538,17 +764,64 @@ class Session {
     return Buffer(buffer);
   }
 
-  /// Says what a picture shows, best first. @param image  A whole PNG, JPEG or WebP file: a contiguous range of bytes.
-  template <std::ranges::contiguous_range Bytes>
-  requires(sizeof(std::ranges::range_value_t<Bytes>) == 1)
-      [[nodiscard]] std::vector<Class> classify(const std::string& model, const Bytes& image, uint32_t top,
-                                                const CallOptions& options = {},
-                                                vaccel_timings* timings = nullptr,
-                                                uint64_t* copied_bytes = nullptr) const {
+  /// Says what a picture shows, best first.
+  [[nodiscard]] Classes classify(const std::string& model, const Image& image, uint32_t top,
+                                 const CallOptions& options = {}, vaccel_timings* timings = nullptr,
+                                 uint64_t* copied_bytes = nullptr) const {
+    const vaccel_image view = image.view();
     vaccel_classes* classes = nullptr;
-    detail::check(vaccel_classify(session_.get(), model.c_str(), std::ranges::data(image),
-                                  std::ranges::size(image), top, detail::COptions(options).get(), &classes));
+    detail::check(vaccel_classify(session_.get(), model.c_str(), view.data, view.bytes, top,
+                                  detail::COptions(options).get(), &classes));
     return detail::copy_classes(classes, timings, copied_bytes);
+  }
+  /// Finds the objects in a picture.
+  [[nodiscard]] Detections detect(const std::string& model, const Image& image,
+                                  const VisionOptions& wanted = {}, const CallOptions& options = {}) const {
+    return std::move(detect(model, std::vector{image}, wanted, options).front());
+  }
+  /// Says for each pixel of a picture what it belongs to.
+  [[nodiscard]] Segmentation segment(const std::string& model, const Image& image,
+                                     const CallOptions& options = {}) const {
+    return std::move(segment(model, std::vector{image}, options).front());
+  }
+  /// Finds how the bodies in a picture are posed.
+  [[nodiscard]] Poses pose(const std::string& model, const Image& image, const VisionOptions& wanted = {},
+                           const CallOptions& options = {}) const {
+    return std::move(pose(model, std::vector{image}, wanted, options).front());
+  }
+  /// Says how far away what each pixel of a picture shows is.
+  [[nodiscard]] DepthMap depth(const std::string& model, const Image& image,
+                               const CallOptions& options = {}) const {
+    return std::move(depth(model, std::vector{image}, options).front());
+  }
+
+  /// The same for several pictures in one call, at most VACCEL_MAX_IMAGES: all of them or, when one cannot be read, none.
+  [[nodiscard]] std::vector<Classes> classify(const std::string& model, const std::vector<Image>& images,
+                                              uint32_t top, const CallOptions& options = {}) const {
+    return run<Classes, vaccel_classes, vaccel_classes_free>(vaccel_classify_batch, model, images, options,
+                                                             top);
+  }
+  [[nodiscard]] std::vector<Detections> detect(const std::string& model, const std::vector<Image>& images,
+                                               const VisionOptions& wanted = {},
+                                               const CallOptions& options = {}) const {
+    const vaccel_vision_options view = wanted.view();
+    return run<Detections, vaccel_detections, vaccel_detections_free>(vaccel_detect_batch, model, images,
+                                                                      options, &view);
+  }
+  [[nodiscard]] std::vector<Segmentation> segment(const std::string& model, const std::vector<Image>& images,
+                                                  const CallOptions& options = {}) const {
+    return run<Segmentation, vaccel_segmentation, vaccel_segmentation_free>(vaccel_segment_batch, model,
+                                                                            images, options);
+  }
+  [[nodiscard]] std::vector<Poses> pose(const std::string& model, const std::vector<Image>& images,
+                                        const VisionOptions& wanted = {},
+                                        const CallOptions& options = {}) const {
+    const vaccel_vision_options view = wanted.view();
+    return run<Poses, vaccel_poses, vaccel_poses_free>(vaccel_pose_batch, model, images, options, &view);
+  }
+  [[nodiscard]] std::vector<DepthMap> depth(const std::string& model, const std::vector<Image>& images,
+                                            const CallOptions& options = {}) const {
+    return run<DepthMap, vaccel_depth_map, vaccel_depth_map_free>(vaccel_depth_batch, model, images, options);
   }
 
   /// Runs a model on tensors.
@@ -575,15 +848,21 @@ class Session {
   }
 
   /// As classify(), infer() and call(), but return as soon as the call has been sent; inputs may be reused then.
-  template <std::ranges::contiguous_range Bytes>
-  requires(sizeof(std::ranges::range_value_t<Bytes>) == 1) [[nodiscard]] Request
-      submit_classify(const std::string& model, const Bytes& image, uint32_t top,
-                      const CallOptions& options = {}) const {
+  [[nodiscard]] Request submit_classify(const std::string& model, const Image& image, uint32_t top,
+                                        const CallOptions& options = {}) const {
+    return submit_vision("classify", model, {image}, {.top = top}, options);
+  }
+  /// @param operator_name  "classify", "detect", "segment", "pose" or "depth".
+  [[nodiscard]] Request submit_vision(const std::string& operator_name, const std::string& model,
+                                      const std::vector<Image>& images, const VisionOptions& wanted = {},
+                                      const CallOptions& options = {}) const {
+    const auto views = detail::views_of<vaccel_image>(images);
+    const vaccel_vision_options view = wanted.view();
+    detail::COptions c_options(options);
     vaccel_request* request = nullptr;
-    detail::check(vaccel_submit_classify(session_.get(), model.c_str(), std::ranges::data(image),
-                                         std::ranges::size(image), top, detail::COptions(options).get(),
-                                         &request));
-    return Request(request);
+    detail::check(vaccel_submit_vision(session_.get(), operator_name.c_str(), model.c_str(), views.data(),
+                                       views.size(), &view, c_options.get(), &request));
+    return Request(request, c_options.take_places(), images.size());
   }
   [[nodiscard]] Request submit_infer(const std::string& model, const std::vector<Tensor>& inputs,
                                      const CallOptions& options = {}) const {
@@ -661,6 +940,17 @@ class Session {
   }
 
  private:
+  // Calls one of the functions for several images; `wanted` is what it has between the images and the options.
+  template <typename Type, typename C, auto free, typename Function, typename... Wanted>
+  std::vector<Type> run(Function function, const std::string& model, const std::vector<Image>& images,
+                        const CallOptions& options, Wanted... wanted) const {
+    const auto views = detail::views_of<vaccel_image>(images);
+    detail::Batch<C, free> batch(images.size());
+    detail::check(function(session_.get(), model.c_str(), views.data(), views.size(), wanted...,
+                           detail::COptions(options).get(), batch.places()));
+    return batch.take(detail::Made<Type>{});
+  }
+
   std::unique_ptr<vaccel_session, detail::Free<vaccel_close>> session_;
 };
 

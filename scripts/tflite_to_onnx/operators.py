@@ -104,32 +104,13 @@ def resize_bilinear(graph: Graph, operator: Operator, output: str):
 
 
 def detection_post_process(graph: Graph, operator: Operator, output: str):
-    """Decodes an SSD's boxes against its anchors. The outputs become `boxes` [1, N, 4] (top, left, bottom, right, in
-    parts of the picture) and `scores` [1, N, classes] (class 0 is the background); choosing among overlapping boxes is
-    left to the caller."""
-    encoded, anchors = graph.value(operator.inputs[0]), graph.model.tensors[operator.inputs[2]].real_values()
-
-    def column(index: int, scale: float) -> str:
-        value = graph.node("Slice", [encoded, graph.integers(index), graph.integers(index + 1), graph.integers(2)])
-        return graph.node("Div", [value, graph.floats(scale)])
-
-    def anchor(index: int) -> str:
-        return graph.constant(anchors[None, :, index:index + 1].astype(np.float32), "anchors")
-
-    def centre_and_half(axis: int) -> tuple[str, str]:
-        """Axis 0 is vertical, 1 horizontal; an anchor is (centre y, centre x, height, width)."""
-        centre = graph.node("Mul", [column(axis, 10), anchor(axis + 2)])
-        centre = graph.node("Add", [centre, anchor(axis)])
-        size = graph.node("Mul", [graph.node("Exp", [column(axis + 2, 5)]), anchor(axis + 2)])
-        return centre, graph.node("Mul", [size, graph.floats(0.5)])
-
-    (y, half_height), (x, half_width) = centre_and_half(0), centre_and_half(1)
-    edges = [graph.node(kind, [centre, half]) for kind in ("Sub", "Add")
-             for centre, half in ((y, half_height), (x, half_width))]
-    graph.node("Concat", edges, "boxes", axis=2)
-    graph.node("Identity", [graph.value(operator.inputs[1])], "scores")
-    classes = graph.model.tensors[operator.inputs[1]].shape[2]
-    graph.outputs = [("boxes", [1, len(anchors), 4]), ("scores", [1, len(anchors), classes])]
+    """Left to whoever uses the model, since ONNX has nothing like it: the outputs become what goes into it, `boxes`
+    [1, N, 4] (y, x, height and width, coded relative to the anchors) and `scores` [1, N, classes] (class 0 is the
+    background). The anchors follow from the model's parameters, which its model.toml gives."""
+    places, classes = graph.model.tensors[operator.inputs[1]].shape[1:]
+    for name, index in (("boxes", operator.inputs[0]), ("scores", operator.inputs[1])):
+        graph.node("Identity", [graph.value(index)], name)
+    graph.outputs = [("boxes", [1, places, 4]), ("scores", [1, places, classes])]
 
 
 CONVERSIONS = {

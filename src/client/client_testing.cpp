@@ -6,11 +6,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <numeric>
 
 #include "channel/endpoint.h"
+#include "client/vision_testing.h"
 #include "core/tensor.h"
 #include "wire/limits.h"
 
@@ -18,6 +20,11 @@ namespace vaccel::client {
 namespace {
 
 constexpr uint32_t kModelsInPage = 100;
+
+bool needs_model(const std::string& operator_name) {
+  constexpr std::string_view kNames[] = {"infer", "classify", "detect", "segment", "pose", "depth"};
+  return std::find(std::begin(kNames), std::end(kNames), operator_name) != std::end(kNames);
+}
 
 void wait_for(int fd, short events) {
   pollfd waiting{fd, events, 0};
@@ -47,39 +54,6 @@ template <typename T>
 void append(std::vector<std::byte>& bytes, T value) {
   const auto* from = reinterpret_cast<const std::byte*>(&value);
   bytes.insert(bytes.end(), from, from + sizeof value);
-}
-
-void pad(std::vector<std::byte>& payload) {
-  payload.resize(wire::align_up(payload.size(), wire::kTensorAlignment));
-}
-
-void classify(Peer& peer, uint64_t id, const wire::Call& call) {
-  const int64_t top = std::min<int64_t>(number(call, "top"), 3);
-  const std::string labels[] = {"first", "", "third"};
-  std::vector<std::byte> payload;
-  wire::CallResult result;
-  result.timings.infer_ns = 1234;
-  for (int32_t index = 0; index < top; ++index)
-    append(payload, index == 0 ? static_cast<int32_t>(call.inputs.at(0).bytes) : index);
-  result.outputs.push_back(tensor("index", VACCEL_INT32, top, 0, payload.size()));
-  pad(payload);
-  uint64_t offset = payload.size();
-  for (int32_t index = 0; index < top; ++index)
-    append(payload, 0.5F / static_cast<float>(index + 1));
-  result.outputs.push_back(tensor("score", VACCEL_FLOAT32, top, offset, payload.size() - offset));
-  pad(payload);
-  offset = payload.size();
-  auto position = static_cast<uint32_t>((top + 1) * 4);
-  append(payload, position);
-  for (int64_t index = 0; index < top; ++index)
-    append(payload, position += static_cast<uint32_t>(labels[index].size() + 1));
-  for (int64_t index = 0; index < top; ++index) {
-    for (const char character : labels[index])
-      append(payload, character);
-    append(payload, '\0');
-  }
-  result.outputs.push_back(tensor("label", VACCEL_STRING, top, offset, payload.size() - offset));
-  peer.reply(id, result, payload);
 }
 
 }  // namespace
@@ -257,7 +231,7 @@ void TestServer::answer_call(Peer& peer, const Frame& frame) {
   }
   last_timeout_us = call->timeout_us;
   const std::string& name = call->operator_name;
-  if ((name == "infer" || name == "classify") && !peer.models.contains(call->model)) {
+  if (needs_model(name) && !peer.models.contains(call->model)) {
     peer.reply(id, wire::Failure{.code = VACCEL_INVALID_ARGUMENT,
                                  .message = "no model has handle " + std::to_string(call->model)});
   } else if (name == "vaccel.echo" || name == "infer" || name == "test.echo") {
@@ -289,8 +263,13 @@ void TestServer::answer_call(Peer& peer, const Frame& frame) {
   } else if (name == "test.fail") {
     peer.reply(
         id, wire::Failure{.code = static_cast<vaccel_status>(number(*call, "code")), .message = "as asked"});
-  } else if (name == "classify") {
-    classify(peer, id, *call);
+  } else if (needs_model(name)) {
+    std::vector<NamedTensor> results;
+    for (size_t image = 0; image < call->inputs.size(); ++image) {
+      for (NamedTensor& result : vision_tensors(*call, peer.models[call->model], image))
+        results.push_back(std::move(result));
+    }
+    reply_with(peer, id, results);
   } else {
     peer.reply(id, wire::Failure{.code = VACCEL_NOT_FOUND, .message = "no operator '" + name + "'"});
   }

@@ -67,7 +67,7 @@ class Peer {
 ///
 /// Operators: "vaccel.echo", "infer" and "test.echo" return their inputs; "test.sum" the sum of all input bytes as
 /// uint64; "test.fill" `bytes` bytes of `value`; "test.hold" answers only when cancelled; "test.delay" after `ms`;
-/// "test.fail" fails with `code`; "classify" returns `top` classes, the image's size being the first one's index.
+/// "test.fail" fails with `code`; of the vision operators vision_testing.h tells.
 /// Models: every name but those that begin with "missing" can be opened.
 class TestServer {
  public:

@@ -27,6 +27,63 @@ TEST_F(CppApiTest, Classifies) {
   EXPECT_EQ(timings.infer_ns, 1234u);
 }
 
+TEST_F(CppApiTest, SeesOnePicture) {
+  const std::string image(300, 'x');
+  const vaccel::Detections found = session_.detect("m", image, {.min_score = 0.2F});
+  ASSERT_EQ(found.items.size(), 2u);
+  EXPECT_EQ(found.items[0].label, "thing");
+  EXPECT_EQ(found.items[0].x, 300);
+  EXPECT_EQ(found.items[1].height, 80);
+  EXPECT_EQ(found.image_width, 640u);
+  EXPECT_EQ(found.timings.infer_ns, 1234u);
+
+  vaccel::Segmentation segmentation = session_.segment("large", image);
+  const vaccel::Segmentation map = std::move(segmentation);
+  EXPECT_EQ(map.width(), 4u);
+  EXPECT_EQ(map.class_at(1, 0), 1u);
+  EXPECT_EQ(map.class_at(3, 1), 299u);
+  EXPECT_EQ(session_.segment("m", image).class_at(3, 1), 2u);
+  EXPECT_EQ(map.label(299), "one of many");
+  EXPECT_EQ(map.get().model_width, 2u);
+  EXPECT_THROW((void)map.class_at(4, 0), std::out_of_range);
+  EXPECT_THROW((void)map.label(300), std::out_of_range);
+
+  const vaccel::Poses poses = session_.pose("m", image);
+  ASSERT_EQ(poses.items.size(), 1u);
+  EXPECT_EQ(poses.items[0].keypoints.at(1).name, "left knee");
+  EXPECT_EQ(poses.items[0].keypoints.at(0).y, 20);
+
+  const vaccel::DepthMap depth = session_.depth("m", image);
+  EXPECT_EQ(depth.at(0, 0), 300);
+  EXPECT_EQ(depth.depth()[5], 6);
+  EXPECT_EQ(depth.kind(), VACCEL_DEPTH_RELATIVE);
+  EXPECT_THROW((void)depth.at(0, 2), std::out_of_range);
+}
+
+TEST_F(CppApiTest, SeesSeveralPictures) {
+  const std::string first(100, 'x');
+  const std::vector<std::byte> second(200);
+  const std::vector<vaccel::Image> images{first, second};
+  const std::vector<vaccel::Classes> classes = session_.classify("m", images, 2);
+  ASSERT_EQ(classes.size(), 2u);
+  EXPECT_EQ(classes[1].at(0).index, 200);
+  EXPECT_EQ(session_.detect("m", images).at(1).items.at(0).x, 200);
+  EXPECT_EQ(session_.segment("m", images).at(1).label(1), "cat");
+  EXPECT_EQ(session_.pose("m", images).size(), 2u);
+  EXPECT_EQ(session_.depth("m", images).at(0).at(0, 0), 100);
+  EXPECT_THROW((void)session_.depth("m", std::vector<vaccel::Image>{}), vaccel::Error);
+  EXPECT_THROW((void)session_.detect("m", images, {.iou = 2}), vaccel::Error);
+
+  EXPECT_EQ(session_.submit_vision("classify", "m", images, {.top = 1}).class_lists().at(1).at(0).index, 200);
+  EXPECT_EQ(session_.submit_vision("detect", "m", images).detections().at(1).items.at(0).x, 200);
+  EXPECT_EQ(session_.submit_vision("segment", "m", images).segmentations().at(0).height(), 2u);
+  EXPECT_EQ(session_.submit_vision("pose", "m", images).poses().at(1).items.at(0).score, 0.5F);
+  vaccel::Request request = session_.submit_vision("depth", "m", images);
+  EXPECT_THROW((void)request.poses(), vaccel::Error);
+  EXPECT_EQ(request.depth_maps().at(1).at(0, 0), 200);
+  EXPECT_THROW((void)request.depth_maps(), vaccel::Error);
+}
+
 TEST_F(CppApiTest, Infers) {
   const std::vector<float> values{1, 2, 3, 4};
   std::array<int64_t, 2> integers{5, 6};

@@ -2,6 +2,7 @@
 #include "client/outputs.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -22,10 +23,7 @@ struct alignas(wire::kTensorAlignment) Piece {
 struct Block : vaccel_outputs {
   Piece* pieces;
   Slab* area;  // that results lie in
-};
-
-struct ClassesBlock : vaccel_classes {
-  vaccel_outputs* source;  // the labels lie there
+  std::atomic<uint32_t> owners;
 };
 
 // Memory aligned to 64. Of malloc() rather than posix_memalign(), which is several times slower for small results.
@@ -138,6 +136,7 @@ class BlockWriter {
     shape_ = reinterpret_cast<int64_t*>(base + plan.shapes);
     name_ = reinterpret_cast<char*>(base + plan.names);
     block_->size = sizeof(vaccel_outputs);
+    block_->owners.store(1, std::memory_order_relaxed);
     block_->count = count;
     block_->tensors = tensors_;
   }
@@ -198,15 +197,20 @@ Status cover_payload(std::vector<Landing>& landings, uint64_t payload_bytes,
 
 void FreeOutputs::operator()(vaccel_outputs* outputs) const {
   if (outputs == nullptr) return;
-  free_pieces(static_cast<Block*>(outputs)->pieces);
-  delete static_cast<Block*>(outputs)->area;
-  deallocate(static_cast<Block*>(outputs));
+  auto* block = static_cast<Block*>(outputs);
+  // The only owner, as nearly always, need not tell the others.
+  if (block->owners.load(std::memory_order_acquire) != 1 &&
+      block->owners.fetch_sub(1, std::memory_order_acq_rel) != 1)
+    return;
+  free_pieces(block->pieces);
+  delete block->area;
+  block->~Block();
+  deallocate(block);
 }
 
-void FreeClasses::operator()(vaccel_classes* classes) const {
-  if (classes == nullptr) return;
-  FreeOutputs{}(static_cast<ClassesBlock*>(classes)->source);
-  deallocate(static_cast<ClassesBlock*>(classes));
+vaccel_outputs* share_outputs(vaccel_outputs& outputs) {
+  static_cast<Block&>(outputs).owners.fetch_add(1, std::memory_order_relaxed);
+  return &outputs;
 }
 
 uint64_t area_bytes(const wire::CallResult& result, std::span<const vaccel_tensor> places) {
@@ -369,49 +373,6 @@ Result<OutputsPtr> OutputCollector::finish() {
     writer.add({item.name, item.dtype, item.shape, item.bytes, item.data});
   writer.block()->pieces = static_cast<Piece*>(std::exchange(pieces_, nullptr));
   return OutputsPtr{writer.block()};
-}
-
-Result<ClassesPtr> classes_from(OutputsPtr outputs) {
-  struct Wanted {
-    const char* name;
-    int dtype;
-    const vaccel_tensor* tensor = nullptr;
-  };
-  Wanted wanted[] = {{"index", VACCEL_INT32}, {"score", VACCEL_FLOAT32}, {"label", VACCEL_STRING}};
-  for (Wanted& one : wanted) {
-    for (size_t index = 0; index < outputs->count; ++index) {
-      if (std::strcmp(outputs->tensors[index].name, one.name) == 0) one.tensor = &outputs->tensors[index];
-    }
-    if (one.tensor == nullptr || one.tensor->dtype != one.dtype || one.tensor->rank != 1 ||
-        one.tensor->shape[0] != wanted[0].tensor->shape[0]) {
-      return fail(VACCEL_PROTOCOL_ERROR,
-                  "the operator 'classify' returned no result '%s' of type %s with one element a class",
-                  one.name, dtype_name(one.dtype));
-    }
-  }
-  const auto count = static_cast<size_t>(wanted[0].tensor->shape[0]);
-  const size_t bytes = sizeof(ClassesBlock) + count * sizeof(vaccel_class);
-  void* memory = allocate(bytes);
-  if (memory == nullptr) return Unexpected{no_memory(bytes)};
-  auto* block = new (memory) ClassesBlock{};
-  auto* items = reinterpret_cast<vaccel_class*>(block + 1);
-  const auto* labels = static_cast<const char*>(wanted[2].tensor->data);
-  for (size_t index = 0; index < count; ++index) {
-    uint32_t label = 0;
-    std::memcpy(&label, labels + index * sizeof label, sizeof label);
-    auto* item = new (items + index) vaccel_class{};
-    std::memcpy(&item->index, static_cast<const int32_t*>(wanted[0].tensor->data) + index,
-                sizeof item->index);
-    std::memcpy(&item->score, static_cast<const float*>(wanted[1].tensor->data) + index, sizeof item->score);
-    item->label = labels + label;
-  }
-  block->size = sizeof(vaccel_classes);
-  block->count = count;
-  block->items = items;
-  block->timings = outputs->timings;
-  block->copied_bytes = outputs->copied_bytes;
-  block->source = outputs.release();
-  return ClassesPtr{block};
 }
 
 }  // namespace vaccel::client

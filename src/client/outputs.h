@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The memory of results: what vaccel_outputs and vaccel_classes point into, how it is laid out before a payload
+// The memory of results: what vaccel_outputs and the typed results point into, how it is laid out before a payload
 // arrives, and how it is freed.
 #pragma once
 
@@ -22,10 +22,8 @@ struct FreeOutputs {
 };
 using OutputsPtr = std::unique_ptr<vaccel_outputs, FreeOutputs>;
 
-struct FreeClasses {
-  void operator()(vaccel_classes* classes) const;
-};
-using ClassesPtr = std::unique_ptr<vaccel_classes, FreeClasses>;
+/// Another owner of results, which FreeOutputs frees when the last one is done with them.
+vaccel_outputs* share_outputs(vaccel_outputs& outputs);
 
 struct CallMemory;
 
@@ -74,9 +72,5 @@ class OutputCollector {
   void* pieces_ = nullptr;  // memory that was handed out, chained
   Status status_;
 };
-
-/// Turns the results of the operator "classify" into classes. PROTOCOL_ERROR: they are not what the operator
-/// returns.
-Result<ClassesPtr> classes_from(OutputsPtr outputs);
 
 }  // namespace vaccel::client

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "client/outputs.h"
+#include "client/vision_arguments.h"
 #include "core/status.h"
 
 namespace vaccel::client {
@@ -11,7 +12,9 @@ namespace vaccel::client {
 /// What the caller wants to know again when a request is done.
 struct RequestTraits {
   void* user_data = nullptr;
-  bool is_classify = false;
+  VisionOperator which =
+      VisionOperator::kNone;  ///< Whose typed results it has; none of a call of any operator.
+  uint32_t image_count = 0;   ///< Of a vision operator.
 };
 
 }  // namespace vaccel::client

@@ -7,6 +7,7 @@
 #include <bit>
 #include <limits>
 
+#include "client/api.h"
 #include "client/call.h"
 #include "client/error.h"
 #include "client/outputs.h"
@@ -18,118 +19,18 @@
 
 using vaccel::failure;
 using vaccel::Status;
+using vaccel::client::already_taken;
+using vaccel::client::call;
 using vaccel::client::CallSpec;
-using vaccel::client::ClassesPtr;
-using vaccel::client::OutputsPtr;
+using vaccel::client::check_call;
+using vaccel::client::check_takable;
+using vaccel::client::is_null;
+using vaccel::client::read_options;
 using vaccel::client::report;
+using vaccel::client::submit;
 
 #define VACCEL_TEXT_(x) #x
 #define VACCEL_TEXT(x) VACCEL_TEXT_(x)
-
-namespace {
-
-Status is_null(const char* what) {
-  return failure(VACCEL_INVALID_ARGUMENT, "%s is NULL", what);
-}
-
-// The parts of a call that its options say.
-Status read_given_options(const vaccel_call_options* given, CallSpec& spec, void** user_data) {
-  vaccel_call_options options;
-  if (Status status = vaccel::client::read_sized(given, "vaccel_call_options", options); !status.ok())
-    return status;
-  if ((options.flags & ~VACCEL_CALL_TIMINGS) != 0 || options.reserved != 0) {
-    return failure(
-        VACCEL_INVALID_ARGUMENT,
-        "vaccel_call_options has flags 0x%x and reserved 0x%x; only VACCEL_CALL_TIMINGS (0x%x) is defined",
-        options.flags, options.reserved, VACCEL_CALL_TIMINGS);
-  }
-  spec.deadline_ns = options.deadline_ns;
-  spec.backend = options.backend;
-  spec.timings = (options.flags & VACCEL_CALL_TIMINGS) != 0;
-  spec.places = {options.outputs, options.output_count};
-  if (user_data != nullptr) *user_data = options.user_data;
-  return {};
-}
-
-inline Status read_options(const vaccel_call_options* given, CallSpec& spec, void** user_data = nullptr) {
-  return given == nullptr ? Status{} : read_given_options(given, spec, user_data);
-}
-
-// The one input and the one attribute of the operator "classify".
-class ClassifyArguments {
- public:
-  ClassifyArguments(const void* image, size_t image_size, uint32_t top) : image_size_(image_size), top_(top) {
-    shape_ = static_cast<int64_t>(image_size);
-    input_.name = "image";
-    input_.data = const_cast<void*>(image);
-    input_.bytes = image_size;
-    input_.shape = &shape_;
-    input_.rank = 1;
-    input_.dtype = VACCEL_UINT8;
-    attribute_.name = "top";
-    attribute_.type = VACCEL_ATTRIBUTE_INT;
-    attribute_.value.integer = top;
-  }
-  ClassifyArguments(const ClassifyArguments&) = delete;
-  ClassifyArguments& operator=(const ClassifyArguments&) = delete;
-
-  Status set(const char* model, CallSpec& spec) const {
-    if (Status status = vaccel::client::check_name(model, "model's name"); !status.ok()) return status;
-    if (input_.data == nullptr) return is_null("the image");
-    if (image_size_ == 0) return {VACCEL_INVALID_ARGUMENT, "the image has 0 bytes"};
-    if (top_ == 0) return {VACCEL_INVALID_ARGUMENT, "top is 0; ask for at least one class"};
-    if (!spec.places.empty()) {
-      return {VACCEL_INVALID_ARGUMENT,
-              "options.outputs is set; classes always lie in memory of the library's (vaccel_call() with the "
-              "operator 'classify' returns tensors)"};
-    }
-    spec.operator_name = "classify";
-    spec.model = model;
-    spec.inputs = {&input_, 1};
-    spec.attributes = {&attribute_, 1};
-    spec.timings = true;
-    return {};
-  }
-
- private:
-  size_t image_size_;
-  uint32_t top_;
-  int64_t shape_;
-  vaccel_tensor input_{};
-  vaccel_attribute attribute_{};
-};
-
-vaccel_status call(vaccel_session* session, const CallSpec& spec, vaccel_outputs** outputs) {
-  if (Status status = check_call(spec); !status.ok()) return report(status);
-  if (outputs == nullptr) return report(session->transport->call(spec, nullptr));
-  OutputsPtr results;
-  if (Status status = session->transport->call(spec, &results); !status.ok()) return report(status);
-  *outputs = results.release();
-  return VACCEL_OK;
-}
-
-vaccel_status submit(vaccel_session* session, const CallSpec& spec,
-                     const vaccel::client::RequestTraits& traits, vaccel_request** request) {
-  if (Status status = check_call(spec); !status.ok()) return report(status);
-  auto submitted = session->transport->submit(spec, traits);
-  if (!submitted) return report(submitted.error());
-  *request = submitted->release();
-  return VACCEL_OK;
-}
-
-// What taking the results of a request has in common.
-Status check_takable(const vaccel_request* request, const void* out) {
-  if (request == nullptr) return is_null("the request");
-  if (out == nullptr) return is_null("the place for the results");
-  if (!request->done()) return {VACCEL_UNAVAILABLE, "the request has not completed"};
-  return request->status();
-}
-
-Status already_taken() {
-  return {VACCEL_INVALID_ARGUMENT, "the results of this request have been taken before"};
-}
-
-}  // namespace
 
 // ---- The library itself
 
@@ -185,27 +86,6 @@ const char* vaccel_session_endpoint(const vaccel_session* session) {
 
 void vaccel_outputs_free(vaccel_outputs* outputs) {
   vaccel::client::FreeOutputs{}(outputs);
-}
-
-void vaccel_classes_free(vaccel_classes* classes) {
-  vaccel::client::FreeClasses{}(classes);
-}
-
-vaccel_status vaccel_classify(vaccel_session* session, const char* model, const void* image,
-                              size_t image_size, uint32_t top, const vaccel_call_options* options,
-                              vaccel_classes** classes) {
-  if (session == nullptr) return report(is_null("the session"));
-  if (classes == nullptr) return report(is_null("the place for the classes"));
-  CallSpec spec;
-  if (Status status = read_options(options, spec); !status.ok()) return report(status);
-  const ClassifyArguments arguments(image, image_size, top);
-  if (Status status = arguments.set(model, spec); !status.ok()) return report(status);
-  vaccel_outputs* outputs = nullptr;
-  if (const vaccel_status status = call(session, spec, &outputs); status != VACCEL_OK) return status;
-  auto result = vaccel::client::classes_from(OutputsPtr{outputs});
-  if (!result) return report(result.error());
-  *classes = result->release();
-  return VACCEL_OK;
 }
 
 vaccel_status vaccel_infer(vaccel_session* session, const char* model, const vaccel_tensor* inputs,
@@ -298,19 +178,6 @@ void vaccel_buffer_free(vaccel_buffer* buffer) {
 
 // ---- Calls that do not block
 
-vaccel_status vaccel_submit_classify(vaccel_session* session, const char* model, const void* image,
-                                     size_t image_size, uint32_t top, const vaccel_call_options* options,
-                                     vaccel_request** request) {
-  if (session == nullptr) return report(is_null("the session"));
-  if (request == nullptr) return report(is_null("the place for the request"));
-  CallSpec spec;
-  vaccel::client::RequestTraits traits{.is_classify = true};
-  if (Status status = read_options(options, spec, &traits.user_data); !status.ok()) return report(status);
-  const ClassifyArguments arguments(image, image_size, top);
-  if (Status status = arguments.set(model, spec); !status.ok()) return report(status);
-  return submit(session, spec, traits, request);
-}
-
 vaccel_status vaccel_submit_infer(vaccel_session* session, const char* model, const vaccel_tensor* inputs,
                                   size_t input_count, const vaccel_call_options* options,
                                   vaccel_request** request) {
@@ -385,17 +252,6 @@ vaccel_status vaccel_request_outputs(vaccel_request* request, vaccel_outputs** o
   if (Status status = check_takable(request, outputs); !status.ok()) return report(status);
   if (!request->outputs()) return report(already_taken());
   *outputs = request->outputs().release();
-  return VACCEL_OK;
-}
-
-vaccel_status vaccel_request_classes(vaccel_request* request, vaccel_classes** classes) {
-  if (Status status = check_takable(request, classes); !status.ok()) return report(status);
-  if (!request->traits.is_classify)
-    return report({VACCEL_INVALID_ARGUMENT, "the request is not one of vaccel_submit_classify()"});
-  if (!request->outputs()) return report(already_taken());
-  auto result = vaccel::client::classes_from(std::move(request->outputs()));
-  if (!result) return report(result.error());
-  *classes = result->release();
   return VACCEL_OK;
 }
 

@@ -10,62 +10,16 @@
 // contents.
 #pragma once
 
-#include <array>
-#include <cstdint>
 #include <filesystem>
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/status.h"
 #include "runtime/file_bytes.h"
+#include "runtime/model_description.h"
 
 namespace vaccel::runtime {
-
-enum class Task { kClassify, kInfer };
-enum class Layout { kNchw, kNhwc };
-enum class Colour { kRgb, kBgr };
-enum class ResizeMode { kStretch, kCrop, kLetterbox };
-enum class Activation { kNone, kSoftmax };
-
-/// "classify", "infer".
-const char* task_name(Task task);
-
-/// [image]: how a picture becomes the input tensor.
-struct ImageInput {
-  std::string input;  ///< Name of the model's input.
-  uint32_t width = 0;
-  uint32_t height = 0;
-  Layout layout = Layout::kNchw;
-  Colour colour = Colour::kRgb;
-  ResizeMode resize = ResizeMode::kStretch;
-  std::array<float, 3> mean{};  ///< (x - mean) / scale per channel, in the order of `colour`; x is 0..255.
-  std::array<float, 3> scale{};
-};
-
-/// [classify]: how the output tensor becomes classes.
-struct ClassifyOutput {
-  std::string output;  ///< Name of the model's output with a score per class.
-  Activation activation = Activation::kNone;
-  std::string labels;         ///< File, within the model's folder; "": none.
-  std::string labels_sha256;  ///< 64 hexadecimal digits; "": not checked.
-};
-
-/// What model.toml says.
-struct ModelDescription {
-  std::string name;
-  Task task = Task::kInfer;
-  std::string description;
-  std::string license;
-  std::string version;
-  std::string file;  ///< Within the model's folder.
-  std::string format;
-  std::string sha256;                 ///< 64 lower-case hexadecimal digits.
-  std::vector<std::string> backends;  ///< In order of preference; empty: any.
-  std::optional<ImageInput> image;
-  std::optional<ClassifyOutput> classify;
-};
 
 struct CatalogueEntry {
   std::filesystem::path folder;

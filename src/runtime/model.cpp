@@ -28,70 +28,6 @@ Result<std::vector<TensorFacts>> copy_facts(const vaccel_tensor_info* infos, siz
   return facts;
 }
 
-std::string names_of(const std::vector<TensorFacts>& facts) {
-  std::string names;
-  for (const TensorFacts& fact : facts)
-    names += (names.empty() ? "'" : ", '") + printable(fact.name) + "'";
-  return names.empty() ? "none" : names;
-}
-
-const TensorFacts* find(const std::vector<TensorFacts>& facts, const std::string& name) {
-  const auto found =
-      std::find_if(facts.begin(), facts.end(), [&](const auto& fact) { return fact.name == name; });
-  return found == facts.end() ? nullptr : &*found;
-}
-
-// The shape of the input tensor that [image] describes, if the model's input can take it.
-Result<std::vector<int64_t>> plan_input(const ImageInput& image, const std::vector<TensorFacts>& inputs) {
-  const TensorFacts* input = find(inputs, image.input);
-  if (input == nullptr) {
-    return fail(VACCEL_INVALID_ARGUMENT, "[image] input is '%s', and its inputs are %s",
-                printable(image.input).c_str(), names_of(inputs).c_str());
-  }
-  if (inputs.size() != 1) {
-    return fail(VACCEL_INVALID_ARGUMENT, "it has %zu inputs (%s); a model that classifies has one",
-                inputs.size(), names_of(inputs).c_str());
-  }
-  const int64_t height = image.height;
-  const int64_t width = image.width;
-  const std::vector<int64_t> shape = image.layout == Layout::kNchw
-                                         ? std::vector<int64_t>{1, 3, height, width}
-                                         : std::vector<int64_t>{1, height, width, 3};
-  bool fits = input->dtype == VACCEL_FLOAT32 && (input->any_rank || input->shape.size() == shape.size());
-  for (size_t axis = 0; fits && !input->any_rank && axis < shape.size(); ++axis) {
-    fits = input->shape[axis] == -1 || input->shape[axis] == shape[axis];
-  }
-  if (!fits) {
-    return fail(VACCEL_INVALID_ARGUMENT, "[image] makes float32 %s, and its input '%s' is %s",
-                shape_text(shape).c_str(), printable(image.input).c_str(), input->text().c_str());
-  }
-  return shape;
-}
-
-// The index of the output with the scores, if it looks like one.
-Result<size_t> plan_output(const ClassifyOutput& classify, const std::vector<TensorFacts>& outputs,
-                           size_t label_count) {
-  const TensorFacts* output = find(outputs, classify.output);
-  if (output == nullptr) {
-    return fail(VACCEL_INVALID_ARGUMENT, "[classify] output is '%s', and its outputs are %s",
-                printable(classify.output).c_str(), names_of(outputs).c_str());
-  }
-  if (output->dtype != VACCEL_FLOAT32) {
-    return fail(VACCEL_INVALID_ARGUMENT, "its output '%s' is %s; scores must be float32",
-                printable(classify.output).c_str(), output->text().c_str());
-  }
-  const bool known = !output->any_rank && std::all_of(output->shape.begin(), output->shape.end(),
-                                                      [](int64_t dimension) { return dimension >= 0; });
-  const auto classes = known ? element_count(output->shape) : Result<uint64_t>{label_count};
-  if (!classes) return Unexpected{classes.error()};
-  if (label_count != 0 && *classes != label_count) {
-    return fail(VACCEL_INVALID_ARGUMENT, "%s has %zu labels, and its output '%s' has %llu classes",
-                classify.labels.c_str(), label_count, printable(classify.output).c_str(),
-                static_cast<unsigned long long>(*classes));
-  }
-  return static_cast<size_t>(output - outputs.data());
-}
-
 // The backends that may run the model, best first; else why there is none.
 Result<std::vector<BackendLibrary*>> candidates(const ModelDescription& model, const Backends& backends) {
   std::vector<BackendLibrary*> found;
@@ -130,10 +66,6 @@ Result<std::vector<BackendLibrary*>> candidates(const ModelDescription& model, c
 
 }  // namespace
 
-std::string TensorFacts::text() const {
-  return std::string(dtype_name(dtype)) + " " + (any_rank ? "of any rank" : shape_text(shape));
-}
-
 LoadedModel::~LoadedModel() {
   if (handle_ != nullptr) backend_.table().model_close(handle_);
 }
@@ -170,12 +102,10 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const CatalogueEntry& ent
   model->inputs_ = std::move(*input_facts);
   model->outputs_ = std::move(*output_facts);
 
-  if (entry.model.task == Task::kClassify) {
-    auto shape = plan_input(*entry.model.image, model->inputs_);
-    if (!shape) return Unexpected{shape.error()};
-    const auto output = plan_output(*entry.model.classify, model->outputs_, label_count);
-    if (!output) return Unexpected{output.error()};
-    model->plan_ = ClassifyPlan{*output, std::move(*shape)};
+  if (entry.model.task != Task::kInfer) {
+    auto plan = plan_vision(entry.model, model->inputs_, model->outputs_, label_count);
+    if (!plan) return Unexpected{plan.error()};
+    model->plan_ = std::move(*plan);
   }
   return model;
 }

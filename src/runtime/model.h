@@ -15,26 +15,11 @@
 #include "core/status.h"
 #include "runtime/backend_library.h"
 #include "runtime/catalogue.h"
+#include "runtime/tensor_facts.h"
+#include "runtime/vision_plan.h"
 #include "vaccel/backend.h"
 
 namespace vaccel::runtime {
-
-/// An input or output of a model, owned.
-struct TensorFacts {
-  std::string name;
-  std::vector<int64_t> shape;  ///< -1: any size. Meaningless when any_rank.
-  bool any_rank = false;
-  int32_t dtype = 0;
-
-  /// "float32 [1, 3, ?, ?]".
-  [[nodiscard]] std::string text() const;
-};
-
-/// What `classify` needs to know of a model, resolved when it is loaded.
-struct ClassifyPlan {
-  size_t output = 0;           ///< Index of the output that has the scores.
-  std::vector<int64_t> shape;  ///< Of the input tensor.
-};
 
 /// One model in one backend. Runs may happen at the same time.
 class LoadedModel {
@@ -49,8 +34,8 @@ class LoadedModel {
   [[nodiscard]] vaccel_backend_model* handle() const { return handle_; }
   [[nodiscard]] const std::vector<TensorFacts>& inputs() const { return inputs_; }
   [[nodiscard]] const std::vector<TensorFacts>& outputs() const { return outputs_; }
-  /// Only of a model whose task is classify.
-  [[nodiscard]] const std::optional<ClassifyPlan>& classify_plan() const { return plan_; }
+  /// Only of a model of a vision task.
+  [[nodiscard]] const std::optional<VisionPlan>& vision_plan() const { return plan_; }
 
  private:
   explicit LoadedModel(BackendLibrary& backend) : backend_(backend) {}
@@ -60,7 +45,7 @@ class LoadedModel {
   vaccel_backend_model* handle_ = nullptr;
   std::vector<TensorFacts> inputs_;
   std::vector<TensorFacts> outputs_;
-  std::optional<ClassifyPlan> plan_;
+  std::optional<VisionPlan> plan_;
 };
 
 class Model {

@@ -12,9 +12,13 @@
 #include "runtime/model_store.h"
 #include "runtime/operators/backend_operator.h"
 #include "runtime/operators/classify.h"
+#include "runtime/operators/depth.h"
+#include "runtime/operators/detect.h"
 #include "runtime/operators/echo.h"
 #include "runtime/operators/infer.h"
+#include "runtime/operators/pose.h"
 #include "runtime/operators/registry.h"
+#include "runtime/operators/segment.h"
 #include "runtime/work_threads.h"
 
 namespace vaccel::runtime {
@@ -54,6 +58,10 @@ struct Runtime::Implementation {
         models(std::move(catalogue), backends, config.log),
         work(std::max<size_t>(std::thread::hardware_concurrency(), kLeastWorkThreads)) {
     operators.add(std::make_unique<ClassifyOperator>(config.image_limits, watcher));
+    operators.add(std::make_unique<DetectOperator>(config.image_limits, watcher));
+    operators.add(std::make_unique<SegmentOperator>(config.image_limits, watcher));
+    operators.add(std::make_unique<PoseOperator>(config.image_limits, watcher));
+    operators.add(std::make_unique<DepthOperator>(config.image_limits, watcher));
     operators.add(std::make_unique<InferOperator>(watcher));
     operators.add(std::make_unique<EchoOperator>());
     for (const auto& backend : backends.running())

@@ -122,6 +122,14 @@ class TestCall {
     attributes_.push_back(attribute);
     return *this;
   }
+  TestCall& real(const char* name, double value) {
+    vaccel_attribute attribute{};
+    attribute.name = name;
+    attribute.type = VACCEL_ATTRIBUTE_FLOAT;
+    attribute.value.real = value;
+    attributes_.push_back(attribute);
+    return *this;
+  }
   TestCall& text(const char* name, const char* value) {
     vaccel_attribute attribute{};
     attribute.name = name;

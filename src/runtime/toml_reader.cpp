@@ -249,13 +249,39 @@ std::optional<std::vector<std::string>> TomlTable::strings(std::string_view key)
   return values;
 }
 
-std::optional<std::vector<double>> TomlTable::numbers(std::string_view key, size_t count) {
+std::optional<std::vector<StringPair>> TomlTable::string_pairs(std::string_view key) {
   skip(key);
   const toml::node* node = find(*node_->table, key);
   if (node == nullptr) return std::nullopt;
   const auto* array = node->as_array();
-  if (array == nullptr || array->size() != count) {
-    mistake(key, quoted(key) + " must be an array of " + std::to_string(count) + " numbers, not " +
+  if (array == nullptr) {
+    mistake(key, quoted(key) + " must be an array of pairs of strings, not " + type_text(*node));
+    return std::nullopt;
+  }
+  std::vector<StringPair> pairs;
+  for (const toml::node& element : *array) {
+    const auto* pair = element.as_array();
+    if (pair == nullptr || pair->size() != 2 || !(*pair)[0].is_string() || !(*pair)[1].is_string()) {
+      node_->document->note(element.source().begin, quoted(key) + " must hold pairs of strings only");
+      return std::nullopt;
+    }
+    pairs.emplace_back((*pair)[0].as_string()->get(), (*pair)[1].as_string()->get());
+  }
+  return pairs;
+}
+
+std::optional<std::vector<double>> TomlTable::numbers(std::string_view key, size_t count) {
+  return numbers(key, count, count);
+}
+
+std::optional<std::vector<double>> TomlTable::numbers(std::string_view key, size_t least, size_t most) {
+  skip(key);
+  const toml::node* node = find(*node_->table, key);
+  if (node == nullptr) return std::nullopt;
+  const auto* array = node->as_array();
+  if (array == nullptr || array->size() < least || array->size() > most) {
+    const std::string count = std::to_string(least) + (least == most ? "" : " to " + std::to_string(most));
+    mistake(key, quoted(key) + " must be an array of " + count + " numbers, not " +
                      (array == nullptr ? type_text(*node) : "of " + std::to_string(array->size())));
     return std::nullopt;
   }

@@ -27,6 +27,8 @@ struct TomlOption {
   std::string where;
 };
 
+using StringPair = std::pair<std::string, std::string>;
+
 /// One table of a document, while it is read. Refers to the document, which must outlive it. Getters return
 /// nothing for a key that is not there and, after noting the mistake, for a value of the wrong type or out of
 /// range.
@@ -43,8 +45,12 @@ class TomlTable {
   /// A string that is one of `words`; the index of it.
   std::optional<size_t> choice(std::string_view key, const std::vector<std::string_view>& words);
   std::optional<std::vector<std::string>> strings(std::string_view key);
+  /// An array of arrays of two strings each.
+  std::optional<std::vector<StringPair>> string_pairs(std::string_view key);
   /// An array of `count` finite numbers.
   std::optional<std::vector<double>> numbers(std::string_view key, size_t count);
+  /// An array of `least` to `most` finite numbers.
+  std::optional<std::vector<double>> numbers(std::string_view key, size_t least, size_t most);
 
   std::optional<TomlTable> table(std::string_view key);
   std::vector<TomlTable> tables(std::string_view key);  ///< An array of tables: [[key]].

@@ -13,8 +13,8 @@ namespace vaccel::wire {
 inline constexpr uint32_t kMaxBodyBytes = 64 * 1024;
 /// No payload is larger, whatever an agent allows: 16 GiB.
 inline constexpr uint64_t kMaxPayloadBytes = uint64_t{16} << 30;
-inline constexpr size_t kMaxTensors =
-    256;  ///< Inputs or outputs of one call; large language models have one a layer and more.
+/// Inputs or outputs of one call: five results for each of 64 images; large language models have an input a layer and more.
+inline constexpr size_t kMaxTensors = 320;
 inline constexpr size_t kMaxAttributes = 64;
 inline constexpr size_t kMaxNameBytes = 255;   ///< Names of operators, models, backends, tensors, attributes.
 inline constexpr size_t kMaxTextBytes = 4096;  ///< Sentences, text attributes, descriptions.

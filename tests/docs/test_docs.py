@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands and programs of the documentation, run as they stand there.
 
-What moves: paths that would collide with another run (a socket in /tmp, build/first, build/buffer) go to a folder of the test's own.
+What moves: paths that would collide with another run (a socket in /tmp, build/first, build/boxes.png, ...) go to a folder of the
+test's own.
 """
 
 import os
@@ -16,6 +17,7 @@ BIN = pathlib.Path(os.environ.get("VACCEL_TEST_BIN", ROOT / "build/bin"))
 LIB = pathlib.Path(os.environ.get("VACCEL_TEST_LIB", ROOT / "build/lib"))
 CATALOGUE = pathlib.Path(os.environ.get("VACCEL_TEST_CATALOGUE", ROOT / "build/catalogue"))
 PARTS = pathlib.Path(os.environ.get("VACCEL_TEST_PARTS", ROOT / "build/parts"))
+DRAWINGS = ("boxes.png", "mask.png", "skeleton.png", "depth.png")
 
 
 def blocks(document: str, language: str) -> list[str]:
@@ -41,8 +43,8 @@ class Docs(unittest.TestCase):
     def here(self, commands: str) -> str:
         """The commands with the places of this build and this test."""
         commands = commands.replace("/tmp/vaccel.sock", str(self.path / "vaccel.sock"))
-        for program in ("first", "buffer"):
-            commands = commands.replace(f"build/{program}", str(self.path / program))
+        for made in ("first", "buffer", *DRAWINGS):
+            commands = commands.replace(f"build/{made}", str(self.path / made))
         places = {"bin": BIN, "lib": LIB, "catalogue": CATALOGUE, "parts": PARTS}
         return re.sub(r"(?:\$PWD/)?\bbuild/(bin|lib|catalogue|parts)\b", lambda place: str(places[place[1]]), commands)
 
@@ -75,6 +77,14 @@ class Docs(unittest.TestCase):
         self.assertIn("Egyptian cat", output)
         self.assertIn("mobilenet", output)
         self.assertIn("onnxruntime", output)
+
+    def test_readme_looks_at_pictures_and_draws(self):
+        output = self.run_shell(self.agent() + self.here(block_with("README.md", "sh", "vaccel detect")))
+        for words in ("Egyptian cat", "espresso", "cup", "nose", "metric, metres"):
+            self.assertIn(words, output)
+        self.assertRegex(output, r"(?m)^[6-9]\d\.\d\d %  cat ")
+        for drawing in DRAWINGS:
+            self.assertTrue((self.path / drawing).read_bytes().startswith(b"\x89PNG"), drawing)
 
     def test_readme_snippet_is_of_the_real_api(self):
         snippets = "\n".join(blocks("README.md", "c"))

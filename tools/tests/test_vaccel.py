@@ -30,18 +30,22 @@ BIN = Path(os.environ.get("VACCEL_TEST_BIN", TREE / "build/bin"))
 CATALOGUE = Path(os.environ.get("VACCEL_TEST_CATALOGUE", TREE / "build/catalogue"))
 PARTS = Path(os.environ.get("VACCEL_TEST_PARTS", TREE / "build/parts"))
 CAT = PARTS / "photos/chelsea.png"
+ASTRONAUT = PARTS / "photos/astronaut.png"
+MOTORCYCLE = PARTS / "photos/motorcycle_left.png"
 PATIENCE_SECONDS = 60
 NOBODY = 65534
 NO_AGENT = "unix:/nonexistent/vaccel-tests-name-their-endpoint"
-COMMANDS = ("classify", "infer", "models", "info", "ping", "call")
+VISION = ("classify", "detect", "segment", "pose", "depth")
+COMMANDS = (*VISION, "infer", "models", "info", "ping", "call")
 STAGES = ("total", "agent", "queue", "worker", "decode", "prepare", "infer", "postprocess")
 MODELS = ("altered", "hostile", "missing", "mobilenet", "plain")
+OTHERS = {"deeplabv3": "segment", "fastdepth": "depth", "posenet": "pose", "ssd-mobilenet": "detect"}
 HOSTILE_LABEL = "\x1b[2J\x1b]0;gotcha\x07Egyptian\tcat \u732b"
 
 for program in ("vaccel", "vacceld", "vaccel-worker"):
     if not (BIN / program).is_file():
         raise unittest.SkipTest(f"{BIN} has no {program}; build it first")
-for part in (CAT, CATALOGUE / "mobilenet/model.toml"):
+for part in (CAT, ASTRONAUT, MOTORCYCLE, *(CATALOGUE / model / "model.toml" for model in ("mobilenet", *OTHERS))):
     if not part.is_file():
         raise unittest.SkipTest(f"{part} is not there; run scripts/setup and scripts/make-catalogue")
 needs_numpy = unittest.skipIf(numpy is None, "this Python has no NumPy")
@@ -87,6 +91,8 @@ def make_catalogue(folder: Path):
     with open(folder / "altered/model.onnx", "ab") as model:
         model.write(b"!")
     (folder / "missing/model.onnx").unlink()
+    for name in OTHERS:
+        shutil.copytree(CATALOGUE / name, folder / name)
 
 
 class Agent:
@@ -169,7 +175,8 @@ class ToolTest(unittest.TestCase):
 
 class WithoutAgent(ToolTest):
     def test_no_agent(self):
-        for command in (["info"], ["models"], ["models", "mobilenet"], ["ping"], ["classify", CAT], ["call", "reference.noop"]):
+        for command in (["info"], ["models"], ["models", "mobilenet"], ["ping"],
+                        *([command, CAT] for command in VISION), ["call", "reference.noop"]):
             with self.subTest(command):
                 self.fails(4, "UNAVAILABLE", re.escape(NO_AGENT), *command)
 
@@ -180,7 +187,8 @@ class WithoutAgent(ToolTest):
 
     def test_wrong_usage(self):
         for arguments in ([], ["frobnicate"], ["classify"], ["classify", CAT, "--top", "0"], ["classify", CAT, "--top", "x"],
-                          ["classify", CAT, CAT], ["infer"], ["infer", "m", "--input", "x="], ["ping", "--count", "-1"],
+                          ["classify", "-", "-"], ["classify", CAT, "-o", "x.png"], ["segment", CAT, "--top", "1"],
+                          ["detect", CAT, "--min-score", "2"], ["depth", CAT, "--min-score", "0.5"], ["pose"], ["infer"], ["infer", "m", "--input", "x="], ["ping", "--count", "-1"],
                           ["ping", "--interval", "1"], ["info", "--deadline", "1s"], ["models", "--deadline", "1s"],
                           ["classify", CAT, "--deadline", "later"], ["call", "x", "--attribute", "y"], ["info", "--frob"]):
             with self.subTest(arguments):
@@ -195,6 +203,11 @@ class WithoutAgent(ToolTest):
     def test_own_files_are_looked_at_before_an_agent_is_asked(self):
         self.fails(3, "NOT_FOUND", "nowhere.png: No such file", "classify", self.folder / "nowhere.png")
         self.fails(2, "INVALID_ARGUMENT", "Is a directory", "classify", self.folder)
+        self.fails(3, "NOT_FOUND", "nowhere.png: No such file", "detect", CAT, self.folder / "nowhere.png")
+        text = self.file("text.png", b"This is no picture.")
+        self.fails(2, "INVALID_ARGUMENT", "text.png: .*no PNG, JPEG or WebP", "detect", text, "-o", self.folder / "out.png")
+        self.fails(2, "INVALID_ARGUMENT", "File exists", "pose", CAT, ASTRONAUT, "-o", text)
+        self.fails(3, "NOT_FOUND", "No such file", "pose", CAT, ASTRONAUT, "-o", self.folder / "no/where")
         self.fails(3, "NOT_FOUND", "nowhere.npy", "infer", "mobilenet", "--input", self.folder / "nowhere.npy")
         self.fails(2, "INVALID_ARGUMENT", "Is a directory", "infer", "mobilenet", "--input", f"x={self.folder}")
         self.fails(2, "INVALID_ARGUMENT", "no .npy file", "infer", "mobilenet", "--input", CAT)
@@ -403,6 +416,178 @@ class Classify(WithAgent):
         self.check_cat(self.object("classify", CAT, "--deadline", "50s"))
 
 
+def png(path: Path) -> tuple[int, int, list[bytes]]:
+    """Width, height and rows of an 8-bit RGB PNG file."""
+    data = path.read_bytes()
+    width, height, depth, colours, _, _, interlaced = struct.unpack(">IIBBBBB", data[16:29])
+    if (data[:8], depth, colours, interlaced) != (b"\x89PNG\r\n\x1a\n", 8, 2, 0):
+        raise AssertionError(f"{path} is no plain RGB PNG file")
+    packed, at = b"", 8
+    while at < len(data):
+        size, kind = struct.unpack(">I4s", data[at:at + 8])
+        packed += data[at + 8:at + 8 + size] if kind == b"IDAT" else b""
+        at += 12 + size
+    raw, rows, stride = zlib.decompress(packed), [], 3 * width
+    for y in range(height):
+        method, row = raw[y * (stride + 1)], bytearray(raw[y * (stride + 1) + 1:(y + 1) * (stride + 1)])
+        above = rows[-1] if rows else bytes(stride)
+        for x in range(stride):
+            left, up, corner = row[x - 3] if x >= 3 else 0, above[x], above[x - 3] if x >= 3 else 0
+            nearest = min((left, up, corner), key=lambda value: abs(left + up - corner - value))
+            row[x] = (row[x] + (0, left, up, (left + up) // 2, nearest)[method]) & 255
+        rows.append(bytes(row))
+    return width, height, rows
+
+
+class Vision(WithAgent):
+    """What the other four operators say of photos, and what they draw."""
+
+    def test_detect(self):
+        said = self.object("detect", ASTRONAUT)
+        self.assertEqual((said["model"], said["width"], said["height"]), ("ssd-mobilenet", 512, 512))
+        best = said["detections"][0]
+        self.assertEqual((best["index"], best["label"]), (1, "person"))
+        self.assertAlmostEqual(best["score"], 0.65, delta=0.03)
+        self.assertLess(best["x"], 100)
+        self.assertGreater(best["x"] + best["width"], 300)
+        self.assertLessEqual(best["y"] + best["height"], 512)
+        lines = self.says("detect", ASTRONAUT).splitlines()
+        self.assertEqual(lines[0].split(), ["rank", "score", "label", "index", "x", "y", "width", "height"])
+        self.assertRegex(lines[1], r"^ +1  0\.6\d\d\d  person +1 +\d+\.\d +\d+\.\d +\d+\.\d +\d+\.\d$")
+
+    def test_what_is_wanted(self):
+        every = self.object("detect", ASTRONAUT, "--min-score", "0")["detections"]
+        self.assertGreater(len(every), 10)
+        sure = self.object("detect", ASTRONAUT, "--min-score", "0.62")["detections"]
+        self.assertEqual(sure, [found for found in every if found["score"] >= 0.62])
+        self.assertEqual(self.object("detect", ASTRONAUT, "--min-score", "0", "--top", "3")["detections"], every[:3])
+        self.assertEqual(self.object("detect", ASTRONAUT, "--min-score", "1")["detections"], [])
+        self.assertRegex(self.says("detect", ASTRONAUT, "--min-score", "1"), r"\Anothing was found; --min-score")
+        self.assertRegex(self.says("pose", ASTRONAUT, "--min-score", "1"), r"\Ano body was found; --min-score")
+
+    def test_segment(self):
+        said = self.object("segment", CAT)
+        self.assertEqual((said["model"], said["width"], said["height"]), ("deeplabv3", 451, 300))
+        self.assertEqual((said["model_width"], said["model_height"]), (257, 257))
+        self.assertEqual((said["classes"][0]["index"], said["classes"][0]["label"]), (8, "cat"))
+        self.assertGreater(said["classes"][0]["share"], 0.6)
+        self.assertEqual(sum(found["pixels"] for found in said["classes"]), 451 * 300)
+        lines = self.says("segment", CAT).splitlines()
+        self.assertEqual(lines[0].split(), ["share", "label", "index"])
+        self.assertRegex(lines[1], r"^\d\d\.\d\d %  cat +8$")
+
+    def test_pose(self):
+        said = self.object("pose", ASTRONAUT)
+        self.assertEqual((said["model"], said["width"], said["height"]), ("posenet", 512, 512))
+        points = {point["name"]: point for point in said["poses"][0]["keypoints"]}
+        self.assertEqual(len(points), 17)
+        self.assertAlmostEqual(points["nose"]["x"] / 512, 0.44, delta=0.03)
+        self.assertAlmostEqual(points["nose"]["y"] / 512, 0.25, delta=0.03)
+        self.assertGreater(points["nose"]["score"], 0.9)
+        lines = self.says("pose", ASTRONAUT).splitlines()
+        self.assertEqual(lines[0].split(), ["pose", "keypoint", "score", "x", "y"])
+        self.assertRegex(lines[2], r"^ +nose +0\.9\d\d\d +\d+\.\d +\d+\.\d$")
+
+    def test_depth(self):
+        said = self.object("depth", MOTORCYCLE)
+        self.assertEqual((said["model"], said["kind"], said["width"], said["height"]), ("fastdepth", "metric", 741, 500))
+        self.assertLess(0, said["min"])
+        self.assertLess(said["min"], said["median"])
+        self.assertLess(said["median"], said["max"])
+        lines = self.says("depth", MOTORCYCLE).splitlines()
+        self.assertRegex(lines[1], r"^metric, metres  741 x 500  224 x 224  \d\.\d+  +\d\.\d+  +\d\.\d+$")
+
+    def test_several_photos_in_one_call(self):
+        said = self.object("classify", CAT, ASTRONAUT, "--top", "2")
+        self.assertEqual([photo["photo"] for photo in said["photos"]], [str(CAT), str(ASTRONAUT)])
+        for photo in said["photos"]:
+            alone = self.object("classify", photo["photo"], "--top", "2")
+            for ours, theirs in zip(photo["classes"], alone["classes"], strict=True):
+                self.assertEqual(ours["index"], theirs["index"])
+                self.assertAlmostEqual(ours["score"], theirs["score"], delta=1e-5)
+        text = self.says("detect", CAT, ASTRONAUT)
+        self.assertRegex(text, rf"\A{re.escape(str(CAT))}:\nrank .*\n +1 .*  cat [^:]*\n\n{re.escape(str(ASTRONAUT))}:\nrank ")
+        bad = self.file("bad.png", b"This is no picture.")
+        self.fails(2, "INVALID_ARGUMENT", "(?i)image 1|second", "depth", CAT, bad)
+        self.fails(2, "INVALID_ARGUMENT", "65 images are given; a call takes 1 to 64", "depth", *[CAT] * 65)
+
+    def test_draws(self):
+        for command, photo, size in (("detect", ASTRONAUT, (512, 512)), ("segment", CAT, (451, 300)),
+                                     ("pose", ASTRONAUT, (512, 512)), ("depth", MOTORCYCLE, (741, 500))):
+            with self.subTest(command):
+                drawing = self.folder / f"{command}.png"
+                said = self.object(command, photo, "-o", drawing)
+                self.assertEqual(said["drawing"], str(drawing))
+                width, height, rows = png(drawing)
+                self.assertEqual((width, height), size)
+                if command == "detect":
+                    self.check_box(said["detections"][0], rows)
+
+    def check_box(self, box: dict, rows: list[bytes]):
+        """The left edge of the box is a line of one colour."""
+        middle = [rows[y][3 * round(box["x"]):3 * round(box["x"]) + 3]
+                  for y in range(round(box["y"]) + 60, round(box["y"] + box["height"]) - 20)]
+        self.assertEqual(len(set(middle)), 1)
+
+    def test_draws_several_into_a_folder(self):
+        folder = self.folder / "pictures"
+        webp = self.file("chelsea.webp", b"RIFF")
+        said = self.object("segment", CAT, ASTRONAUT, "-o", folder)
+        self.assertEqual([photo["drawing"] for photo in said["photos"]], [f"{folder}/chelsea.png", f"{folder}/astronaut.png"])
+        self.assertEqual(sorted(path.name for path in folder.iterdir()), ["astronaut.png", "chelsea.png"])
+        self.assertIn(f"drawn to {folder}/astronaut.png\n", self.says("segment", CAT, ASTRONAUT, "-o", folder))
+        self.fails(2, "INVALID_ARGUMENT", "two photos would be drawn to", "segment", CAT, CAT, "-o", folder)
+        self.fails(2, "INVALID_ARGUMENT", "drawn over; choose another folder", "segment", CAT, ASTRONAUT, "-o", CAT.parent)
+        self.fails(2, "INVALID_ARGUMENT", "chelsea.webp: ", "segment", webp, ASTRONAUT, "-o", folder)
+
+    def test_drawings_that_cannot_be_written(self):
+        self.fails(3, "NOT_FOUND", "No such file", "detect", CAT, "-o", self.folder / "nowhere/out.png")
+        self.fails(2, "INVALID_ARGUMENT", "Is a directory", "detect", CAT, "-o", self.folder)
+        self.fails(6, "RESOURCE_EXHAUSTED", "No space left", "detect", CAT, "-o", "/dev/full")
+
+    def test_local_session_says_the_same(self):
+        for command in VISION[1:]:
+            with self.subTest(command):
+                there = self.object(command, ASTRONAUT)
+                done = run("--endpoint", f"local:{self.agent.config}", "--json", command, ASTRONAUT)
+                self.assertEqual((done.returncode, done.stderr), (0, b""))
+                here = json.loads(done.stdout)
+                unlike = ("endpoint", "timings", "copied_bytes")
+                self.assertEqual({name: value for name, value in here.items() if name not in unlike},
+                                 {name: value for name, value in there.items() if name not in unlike})
+
+    def test_models_that_do_something_else(self):
+        for command in VISION[1:]:
+            with self.subTest(command):
+                self.fails(9, "UNIMPLEMENTED", "mobilenet", command, CAT, "--model", "mobilenet")
+        self.fails(3, "NOT_FOUND", "nosuch", "depth", CAT, "--model", "nosuch")
+
+
+class Choice(ToolTest):
+    """Which model it takes where none is named."""
+
+    def agent_of(self, models: dict[str, str]) -> None:
+        """An agent with copies of catalogue entries under these names."""
+        catalogue = self.folder / "catalogue"
+        for name, source in models.items():
+            shutil.copytree(CATALOGUE / source, catalogue / name)
+            toml = catalogue / name / "model.toml"
+            toml.write_text(toml.read_text().replace(f'name = "{source}"', f'name = "{name}"'))
+        agent = Agent(self.folder)
+        self.addCleanup(agent.stop)
+        self.endpoint = agent.endpoint
+
+    def test_the_only_one_the_usual_one_or_none(self):
+        self.agent_of({"one": "fastdepth", "other": "fastdepth", "joints": "posenet", "ssd-mobilenet": "ssd-mobilenet",
+                       "alike": "ssd-mobilenet"})
+        self.assertEqual(self.object("pose", ASTRONAUT)["model"], "joints")
+        self.assertEqual(self.object("detect", ASTRONAUT)["model"], "ssd-mobilenet")
+        self.fails(2, "INVALID_ARGUMENT", "2 models whose task is 'depth': one, other; say which with --model", "depth", CAT)
+        self.assertEqual(self.object("depth", CAT, "--model", "other")["model"], "other")
+        self.fails(3, "NOT_FOUND", "no model at .* whose task is 'segment'", "segment", CAT)
+        self.fails(3, "NOT_FOUND", "no model at .* whose task is 'classify'", "classify", CAT)
+
+
 @needs_numpy
 class Infer(WithAgent):
     OUTPUT = "MobilenetV1/Predictions/Reshape_1"
@@ -566,14 +751,15 @@ class Call(WithAgent):
 class Describe(WithAgent):
     def test_models(self):
         said = self.object("models")
-        self.assertEqual([model["name"] for model in said["models"]], list(MODELS))
+        self.assertEqual([model["name"] for model in said["models"]], sorted([*MODELS, *OTHERS]))
         facts = {model["name"]: model for model in said["models"]}
         self.assertEqual((facts["mobilenet"]["task"], facts["mobilenet"]["problem"]), ("classify", ""))
         self.assertEqual(facts["plain"]["task"], "infer")
+        self.assertEqual({name: facts[name]["task"] for name in OTHERS}, OTHERS)
         self.assertEqual(facts["mobilenet"]["license"], "Apache-2.0")
         lines = self.says("models").splitlines()
         self.assertEqual(lines[0].split(), ["name", "task", "description", "state"])
-        self.assertEqual(len(lines), 1 + len(MODELS))
+        self.assertEqual(len(lines), 1 + len(MODELS) + len(OTHERS))
 
     def test_one_model(self):
         said = self.object("models", "mobilenet")["model"]
@@ -646,7 +832,7 @@ class Documentation(unittest.TestCase):
 
     @staticmethod
     def options(*command: str) -> set[str]:
-        return set(re.findall(r"(?m)^ +(?:-h,)?(--[a-z-]+)", run(*command, "--help").stdout.decode()))
+        return set(re.findall(r"(?m)^ +(?:-\w,)?(--[a-z-]+)", run(*command, "--help").stdout.decode()))
 
     def complete(self, *words: str) -> set[str]:
         """What bash offers for the last of these words."""
@@ -666,7 +852,9 @@ class Documentation(unittest.TestCase):
                 self.assertEqual(self.complete("vaccel", command), {command})
 
     def test_completion_offers_files(self):
-        self.assertIn("vaccel.1", self.complete("vaccel", "classify", "vaccel."))
+        for command in VISION:
+            self.assertIn("vaccel.1", self.complete("vaccel", command, "vaccel."))
+        self.assertIn("vaccel.1", self.complete("vaccel", "detect", "cat.jpg", "-o", "vaccel."))
         self.assertIn("vaccel.1", self.complete("vaccel", "infer", "net", "--input", "vaccel."))
 
     def test_manual_page_has_every_command_option_and_exit_code(self):

@@ -2,6 +2,7 @@
 #include "tools/vaccel/arguments.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <sstream>
@@ -42,6 +43,7 @@ constexpr const char* kEndpoints = R"(Endpoints:
 
 constexpr const char* kExamples = R"(Examples:
   vaccel classify cat.jpg
+  vaccel detect street.jpg -o found.png
   vaccel --endpoint unix:/run/vaccel/agent.sock --json classify cat.jpg
   vaccel infer mobilenet --input input=image.npy --output-dir results
   vaccel models mobilenet
@@ -49,11 +51,47 @@ constexpr const char* kExamples = R"(Examples:
 
 )";
 
-constexpr const char* kClassifyExamples = R"(Examples:
+// A command that looks at photos, and what may be said about it.
+struct VisionCommand {
+  const char* name;
+  const char* description;
+  const char* draws;  // nullptr: nothing
+  bool takes_min_score;
+  const char* top;  // nullptr: it takes none
+  uint32_t usual_top;
+  uint32_t most_top;
+  const char* examples;
+};
+
+constexpr VisionCommand kVisionCommands[] = {
+    {"classify", "Say what a photo shows", nullptr, false, "How many classes to show; default: 5", 5,
+     kMostClasses, R"(Examples:
   vaccel classify cat.jpg
   vaccel classify --model mobilenet --top 1 --repeat 100 cat.jpg
+  vaccel classify *.jpg
   curl -s https://example.org/cat.jpg | vaccel classify -
-)";
+)"},
+    {"detect", "Find the objects in a photo", "boxes", true, "How many objects to show at most; default: 100",
+     0, kMostClasses, R"(Examples:
+  vaccel detect street.jpg
+  vaccel detect street.jpg -o found.png --min-score 0.3
+  vaccel detect *.jpg -o pictures
+)"},
+    {"segment", "Say what each pixel of a photo belongs to", "colours over it", false, nullptr, 0, 0,
+     R"(Examples:
+  vaccel segment cat.jpg
+  vaccel segment cat.jpg -o mask.png
+)"},
+    {"pose", "Find how the bodies in a photo are posed", "skeletons", true,
+     "How many bodies to show at most; default: as the model says", 0, kMostClasses, R"(Examples:
+  vaccel pose dancer.jpg
+  vaccel pose dancer.jpg -o skeleton.png --top 1
+)"},
+    {"depth", "Say how far away everything in a photo is", "depth in colours", false, nullptr, 0, 0,
+     R"(Examples:
+  vaccel depth room.jpg
+  vaccel depth room.jpg -o depth.png
+)"}};
 
 constexpr const char* kInferExamples = R"(Examples:
   vaccel infer mobilenet --input image.npy
@@ -99,15 +137,17 @@ The options of vaccel itself may be given here, too: 'vaccel --help' has them, a
 struct Typed {
   std::string endpoint;
   std::string deadline;
-  std::string model;  // of classify and call, --model
-  std::string name;   // of models
+  std::string model;  // of all that have --model
+  std::string picture;
+  std::string name;  // of models
   std::string interval;
   std::string output_directory;
   std::vector<std::string> inputs;
   std::vector<std::string> outputs;
   std::vector<std::string> attributes;
   uint32_t count = 0;
-  ClassifyArguments classify;
+  VisionArguments vision;
+  float min_score = -1;  // not given
   InferArguments infer;
   CallArguments call;
   bool json = false;
@@ -149,21 +189,42 @@ void add_tensors(CLI::App& command, Typed& typed) {
       ->type_name("DIR");
 }
 
-void add_commands(CLI::App& app, Typed& typed) {
-  CLI::App* classify = add_command(app, "classify", "Say what a photo shows", kClassifyExamples);
-  classify->add_option("PHOTO", typed.classify.photo, "A PNG, JPEG or WebP file; '-' is standard input")
+void add_vision(CLI::App& app, const VisionCommand& command, Typed& typed) {
+  CLI::App* added = add_command(app, command.name, command.description, command.examples);
+  added
+      ->add_option("PHOTO", typed.vision.photos,
+                   "PNG, JPEG or WebP files, of one call; '-' is standard input")
       ->type_name("")
       ->required();
-  classify->add_option("--model", typed.model, "Default: the only one that classifies, else mobilenet")
+  added->add_option("--model", typed.model, "Default: the only one for this, else the usual one")
       ->type_name("NAME");
-  classify->add_option("--top", typed.classify.top, "How many classes to show; default: 5")
-      ->type_name("N")
-      ->check(range_check(1, kMostClasses));
-  classify
-      ->add_option("--repeat", typed.classify.repeat,
+  if (command.draws != nullptr) {
+    added
+        ->add_option("-o,--output", typed.picture,
+                     std::string("Draw ") + command.draws + " into this file; of several photos a folder")
+        ->type_name("FILE.png");
+  }
+  if (command.takes_min_score) {
+    added
+        ->add_option("--min-score", typed.min_score, "Leave out what scores less; default: as the model says")
+        ->type_name("0..1")
+        ->check(CLI::Range(0.0, 1.0).description(""));
+  }
+  if (command.top != nullptr) {
+    added->add_option("--top", typed.vision.top, command.top)
+        ->type_name("N")
+        ->check(range_check(1, command.most_top));
+  }
+  added
+      ->add_option("--repeat", typed.vision.repeat,
                    "How often to do it, to see how the times vary; default: 1")
       ->type_name("N")
       ->check(range_check(1, kMostRepeats));
+}
+
+void add_commands(CLI::App& app, Typed& typed) {
+  for (const VisionCommand& command : kVisionCommands)
+    add_vision(app, command, typed);
 
   CLI::App* infer =
       add_command(app, "infer", "Run a model on tensors", std::string(kInferExamples) + kTensorNote);
@@ -188,7 +249,7 @@ void add_commands(CLI::App& app, Typed& typed) {
   CLI::App* call = add_command(app, "call", "Call any operator by name",
                                std::string(kCallExamples) + kTensorNote + kAttributeNote);
   call->add_option("OPERATOR", typed.call.operator_name,
-                   "classify, infer, or one of a backend's: reference.echo")
+                   "classify, detect, infer, or one of a backend's: reference.echo")
       ->type_name("")
       ->required();
   call->add_option("--model", typed.model, "The model that it works on, if it needs one")->type_name("NAME");
@@ -247,11 +308,29 @@ Status take_attributes(const Typed& typed, std::vector<Attribute>& attributes) {
   return {};
 }
 
+const VisionCommand* vision_command(const std::string& name) {
+  for (const VisionCommand& command : kVisionCommands) {
+    if (command.name == name) return &command;
+  }
+  return nullptr;
+}
+
+Status take_vision(const VisionCommand& command, Typed& typed, Arguments& arguments) {
+  VisionArguments& vision = typed.vision;
+  if (std::count(vision.photos.begin(), vision.photos.end(), "-") > 1)
+    return {VACCEL_INVALID_ARGUMENT, "'-' is given twice, and there is one standard input"};
+  vision.operator_name = command.name;
+  vision.model = unless_empty(typed.model);
+  vision.output = unless_empty(typed.picture);
+  if (typed.min_score >= 0) vision.min_score = typed.min_score;
+  if (vision.top == 0) vision.top = command.usual_top;
+  arguments.command = std::move(vision);
+  return {};
+}
+
 Status take_command(const std::string& command, Typed& typed, Arguments& arguments) {
-  if (command == "classify") {
-    typed.classify.model = unless_empty(typed.model);
-    arguments.command = std::move(typed.classify);
-  } else if (command == "infer") {
+  if (const VisionCommand* vision = vision_command(command)) return take_vision(*vision, typed, arguments);
+  if (command == "infer") {
     if (Status status = take_tensors(typed, typed.infer.tensors); !status.ok()) return status;
     arguments.command = std::move(typed.infer);
   } else if (command == "models") {
@@ -295,7 +374,7 @@ Result<std::variant<Arguments, HelpText>> take(const CLI::App& app, Typed& typed
   arguments.common.json = typed.json;
   if (!typed.deadline.empty()) arguments.common.deadline = parse_duration(typed.deadline).value();
   if (arguments.common.deadline && (command == "models" || command == "info")) {
-    return mistake("--deadline is for classify, infer, call and ping; " + command + " takes none", command);
+    return mistake("--deadline is for calls and ping; " + command + " takes none", command);
   }
   if (Status status = take_command(command, typed, arguments); !status.ok())
     return mistake(status.message(), command);
@@ -305,9 +384,8 @@ Result<std::variant<Arguments, HelpText>> take(const CLI::App& app, Typed& typed
 }  // namespace
 
 Result<std::variant<Arguments, HelpText>> parse_arguments(int argc, const char* const* argv) {
-  CLI::App app{
-      "Runs operators on the host's accelerators: classifies photos, runs models, says what there is.",
-      "vaccel"};
+  CLI::App app{"Runs operators on the host's accelerators: looks at photos, runs models, says what there is.",
+               "vaccel"};
   Typed typed;
   app.get_formatter()->label("SUBCOMMAND", "COMMAND");
   app.get_formatter()->column_width(32);

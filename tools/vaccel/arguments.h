@@ -34,11 +34,15 @@ struct TensorArguments {
   std::optional<std::string> output_directory;
 };
 
-struct ClassifyArguments {
-  std::string photo;                 ///< "-": standard input.
-  std::optional<std::string> model;  ///< None: the only one that classifies, else "mobilenet".
-  uint32_t top = 5;
+/// Of the commands that look at photos: classify, detect, segment, pose, depth.
+struct VisionArguments {
+  std::string operator_name;         ///< The command is the operator's name.
+  std::vector<std::string> photos;   ///< "-": standard input.
+  std::optional<std::string> model;  ///< None: the only one for this, else the usual one.
+  std::optional<float> min_score;    ///< None: as the model says.
+  uint32_t top = 0;                  ///< 0: as many as the operator returns by itself.
   uint32_t repeat = 1;
+  std::optional<std::string> output;  ///< The picture to draw; of several photos the folder for them.
 };
 
 struct InferArguments {
@@ -71,8 +75,7 @@ struct CallArguments {
 
 struct Arguments {
   CommonArguments common;
-  std::variant<ClassifyArguments, InferArguments, ModelsArguments, InfoArguments, PingArguments,
-               CallArguments>
+  std::variant<VisionArguments, InferArguments, ModelsArguments, InfoArguments, PingArguments, CallArguments>
       command;
 };
 

@@ -36,14 +36,14 @@ TEST(Arguments, TakesCommonOptionsBeforeAndAfterTheCommand) {
     EXPECT_TRUE(common.json);
     EXPECT_EQ(common.endpoint, "unix:/a");
     EXPECT_EQ(common.deadline, std::chrono::seconds(2));
-    EXPECT_EQ(command_of<ClassifyArguments>(parsed).photo, "cat");
+    EXPECT_EQ(command_of<VisionArguments>(parsed).photos, std::vector<std::string>{"cat"});
   }
 }
 
 TEST(Arguments, HasDefaults) {
   const Parsed parsed = parse({"classify", "-"});
-  const auto classify = command_of<ClassifyArguments>(parsed);
-  EXPECT_EQ(classify.photo, "-");
+  const auto classify = command_of<VisionArguments>(parsed);
+  EXPECT_EQ(classify.photos, std::vector<std::string>{"-"});
   EXPECT_FALSE(classify.model);
   EXPECT_EQ(classify.top, 5u);
   EXPECT_EQ(classify.repeat, 1u);
@@ -51,6 +51,25 @@ TEST(Arguments, HasDefaults) {
   EXPECT_FALSE(std::get<Arguments>(*parsed).common.deadline);
   EXPECT_FALSE(command_of<PingArguments>(parse({"ping"})).count);
   EXPECT_FALSE(command_of<ModelsArguments>(parse({"models"})).name);
+}
+
+TEST(Arguments, OfWhatLooksAtPhotos) {
+  const auto detect = command_of<VisionArguments>(
+      parse({"detect", "a.jpg", "--min-score", "0", "-o", "out", "b.jpg", "--top=7", "--repeat", "2"}));
+  EXPECT_EQ(detect.operator_name, "detect");
+  EXPECT_EQ(detect.photos, (std::vector<std::string>{"a.jpg", "b.jpg"}));
+  EXPECT_EQ(detect.min_score, 0);
+  EXPECT_EQ(detect.top, 7u);
+  EXPECT_EQ(detect.output, "out");
+  EXPECT_EQ(detect.repeat, 2u);
+  for (const char* command : {"detect", "segment", "pose", "depth"}) {
+    const auto defaults = command_of<VisionArguments>(parse({command, "a.jpg", "--output", "x.png"}));
+    EXPECT_EQ(defaults.operator_name, command);
+    EXPECT_EQ(defaults.output, "x.png");
+    EXPECT_EQ(defaults.top, 0u);
+    EXPECT_FALSE(defaults.min_score);
+    EXPECT_FALSE(defaults.model);
+  }
 }
 
 TEST(Arguments, AnEmptyEndpointIsNotNone) {
@@ -98,7 +117,13 @@ TEST(Arguments, MistakesSayWhereTheHelpIs) {
   EXPECT_NE(mistake_of({"classify", "cat", "--top", "0"}).find("--top"), std::string::npos);
   EXPECT_NE(mistake_of({"classify", "cat", "--top", "-1"}).find("--top"), std::string::npos);
   EXPECT_NE(mistake_of({"classify", "cat", "--top", "many"}).find("--top"), std::string::npos);
-  EXPECT_NE(mistake_of({"classify", "cat", "dog"}).find("dog"), std::string::npos);
+  EXPECT_NE(mistake_of({"classify", "-", "cat", "-"}).find("'-' is given twice"), std::string::npos);
+  EXPECT_NE(mistake_of({"classify", "cat", "-o", "out.png"}).find("-o"), std::string::npos);
+  EXPECT_NE(mistake_of({"classify", "cat", "--min-score", "0.5"}).find("--min-score"), std::string::npos);
+  EXPECT_NE(mistake_of({"detect", "cat", "--min-score", "1.5"}).find("--min-score"), std::string::npos);
+  EXPECT_NE(mistake_of({"detect", "cat", "--top", "0"}).find("--top"), std::string::npos);
+  EXPECT_NE(mistake_of({"segment", "cat", "--top", "3"}).find("--top"), std::string::npos);
+  EXPECT_NE(mistake_of({"depth", "cat", "--min-score", "0.5"}).find("--min-score"), std::string::npos);
   EXPECT_NE(mistake_of({"classify", "cat", "--deadline", "soon"}).find("not a duration"), std::string::npos);
   EXPECT_NE(mistake_of({"ping", "--count", "0"}).find("--count"), std::string::npos);
   EXPECT_NE(mistake_of({"infer", "net", "--input", "a="}).find("names no file"), std::string::npos);
@@ -109,10 +134,11 @@ TEST(Arguments, MistakesSayWhereTheHelpIs) {
 
 TEST(Arguments, HelpHasExamplesAndExitCodes) {
   const std::string help = std::get<HelpText>(parse({"--help"}).value()).text;
-  for (const char* part :
-       {"Examples:", "Exit codes:", "130", "classify", "infer", "models", "info", "ping", "call", "--json"})
+  for (const char* part : {"Examples:", "Exit codes:", "130", "classify", "detect", "segment", "pose",
+                           "depth", "infer", "models", "info", "ping", "call", "--json"})
     EXPECT_NE(help.find(part), std::string::npos) << part;
-  for (const char* command : {"classify", "infer", "models", "info", "ping", "call"}) {
+  for (const char* command :
+       {"classify", "detect", "segment", "pose", "depth", "infer", "models", "info", "ping", "call"}) {
     const std::string text = std::get<HelpText>(parse({command, "--help"}).value()).text;
     EXPECT_NE(text.find(std::string("vaccel ") + command), std::string::npos) << text;
     EXPECT_NE(text.find("Examples:"), std::string::npos);

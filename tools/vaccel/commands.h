@@ -17,7 +17,7 @@ struct Context {
   Output& output;
 };
 
-Status run_command(const ClassifyArguments& arguments, const Context& context);
+Status run_command(const VisionArguments& arguments, const Context& context);
 Status run_command(const InferArguments& arguments, const Context& context);
 Status run_command(const ModelsArguments& arguments, const Context& context);
 Status run_command(const InfoArguments& arguments, const Context& context);

@@ -29,7 +29,7 @@ Json real(double value) {
   return value;
 }
 
-Json timings_of(const vaccel_timings& timings) {
+Json timings_of_call(const vaccel_timings& timings) {
   Json json = Json::object();
   for (const Stage& stage : kStages)
     json[std::string(stage.name) + "_us"] = microseconds(timings.*stage.nanoseconds);
@@ -75,28 +75,108 @@ Json infos_of(const vaccel_tensor_info* infos, size_t count) {
   return json;
 }
 
+Json real(float value) {
+  return real(static_cast<double>(value));
+}
+
+void add(const vaccel_classes& classes, Json& json) {
+  Json items = Json::array();
+  for (const vaccel_class& item : std::span(classes.items, classes.count))
+    items.push_back({{"index", item.index}, {"label", item.label}, {"score", real(item.score)}});
+  json["classes"] = std::move(items);
+}
+
+void add(const vaccel_detections& detections, Json& json) {
+  Json items = Json::array();
+  for (const vaccel_detection& item : std::span(detections.items, detections.count)) {
+    items.push_back({{"index", item.index},
+                     {"label", item.label},
+                     {"score", real(item.score)},
+                     {"x", real(item.x)},
+                     {"y", real(item.y)},
+                     {"width", real(item.width)},
+                     {"height", real(item.height)}});
+  }
+  json["width"] = detections.image_width;
+  json["height"] = detections.image_height;
+  json["detections"] = std::move(items);
+}
+
+// Of a result with two maps.
+template <typename T>
+void add_sizes(const T& result, Json& json) {
+  json["width"] = result.width;
+  json["height"] = result.height;
+  json["model_width"] = result.model_width;
+  json["model_height"] = result.model_height;
+}
+
+void add(const vaccel_segmentation& segmentation, Json& json) {
+  add_sizes(segmentation, json);
+  Json items = Json::array();
+  for (const ClassShare& share : class_shares(segmentation)) {
+    items.push_back({{"index", share.index},
+                     {"label", segmentation.labels[share.index]},
+                     {"pixels", share.pixels},
+                     {"share", share.part}});
+  }
+  json["classes"] = std::move(items);
+}
+
+void add(const vaccel_poses& poses, Json& json) {
+  Json items = Json::array();
+  for (const vaccel_pose_item& pose : std::span(poses.items, poses.count)) {
+    Json keypoints = Json::array();
+    for (const vaccel_keypoint& point : std::span(pose.keypoints, pose.keypoint_count)) {
+      keypoints.push_back(
+          {{"name", point.name}, {"score", real(point.score)}, {"x", real(point.x)}, {"y", real(point.y)}});
+    }
+    items.push_back({{"score", real(pose.score)}, {"keypoints", std::move(keypoints)}});
+  }
+  json["width"] = poses.image_width;
+  json["height"] = poses.image_height;
+  json["poses"] = std::move(items);
+}
+
+void add(const vaccel_depth_map& map, Json& json) {
+  json["kind"] = depth_kind_name(map.kind);
+  add_sizes(map, json);
+  const auto range = depth_range(map);
+  json["min"] = range ? real(range->least) : Json(nullptr);
+  json["median"] = range ? real(range->median) : Json(nullptr);
+  json["max"] = range ? real(range->most) : Json(nullptr);
+}
+
+void add_found(const PhotoResult& photo, Json& json) {
+  std::visit([&](const auto& found) { add(*found, json); }, *photo.found);
+  if (!photo.drawing.empty()) json["drawing"] = photo.drawing;
+}
+
 }  // namespace
 
 std::string json_of_error(const Status& status) {
   return text_of({{"error", {{"code", status_name(status.code())}, {"message", status.message()}}}});
 }
 
-std::string json_of_classes(const std::string& model, const std::string& endpoint,
-                            const vaccel_classes& classes, std::span<const vaccel_timings> runs) {
-  Json items = Json::array();
-  for (const vaccel_class& item : std::span(classes.items, classes.count)) {
-    items.push_back(
-        {{"index", item.index}, {"label", item.label}, {"score", real(static_cast<double>(item.score))}});
+std::string json_of_photos(const std::string& model, const std::string& endpoint,
+                           std::span<const PhotoResult> photos, std::span<const vaccel_timings> runs) {
+  Json json{{"model", model}, {"endpoint", endpoint}};
+  if (photos.size() == 1) {
+    add_found(photos[0], json);
+  } else {
+    Json each = Json::array();
+    for (const PhotoResult& photo : photos) {
+      each.push_back({{"photo", photo.photo}});
+      add_found(photo, each.back());
+    }
+    json["photos"] = std::move(each);
   }
-  Json json{{"model", model},
-            {"endpoint", endpoint},
-            {"classes", std::move(items)},
-            {"timings", timings_of(median_of(runs))},
-            {"copied_bytes", classes.copied_bytes}};
+  json["timings"] = timings_of_call(median_of(runs));
+  json["copied_bytes"] = copied_bytes_of(*photos[0].found);
   if (runs.size() > 1) {
     Json each = Json::array();
     for (const vaccel_timings& run : runs)
-      each.push_back(timings_of(run));
+      each.push_back(timings_of_call(run));
     json["runs"] = std::move(each);
   }
   return text_of(json);
@@ -111,7 +191,7 @@ std::string json_of_outputs(const std::string& operator_name, const char* model,
                   {"model", model != nullptr ? Json(model) : Json(nullptr)},
                   {"endpoint", endpoint},
                   {"outputs", std::move(tensors)},
-                  {"timings", timings_of(outputs.timings)},
+                  {"timings", timings_of_call(outputs.timings)},
                   {"copied_bytes", outputs.copied_bytes}});
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "core/status.h"
+#include "tools/vaccel/found.h"
 #include "tools/vaccel/tensor_summary.h"
 #include "vaccel/vaccel.h"
 
@@ -17,10 +18,23 @@ namespace vaccel::tool {
 /// {"error": {"code": "NOT_FOUND", "message": "..."}}
 std::string json_of_error(const Status& status);
 
-/// {"model", "endpoint", "classes": [{"index", "label", "score"}], "timings": {"total_us", ...}, "copied_bytes"}; of several
-/// runs, "timings" has the medians, "runs" the timings of each, and "copied_bytes" is of the last.
-std::string json_of_classes(const std::string& model, const std::string& endpoint,
-                            const vaccel_classes& classes, std::span<const vaccel_timings> runs);
+/// What a vision operator found in a photo.
+struct PhotoResult {
+  std::string photo;
+  const Found* found;
+  std::string drawing;  ///< The picture that was drawn; "": none.
+};
+
+/// Of one photo {"model", "endpoint", what was found, "drawing", "timings": {"total_us", ...}, "copied_bytes"}; of several {"model",
+/// "endpoint", "photos": [{"photo", what was found, "drawing"}], "timings", "copied_bytes"}. "drawing" is there where something was
+/// drawn. Of several runs, "timings" has the medians, "runs" the timings of each, and "copied_bytes" is of the last. What was found:
+///   classify  "classes": [{"index", "label", "score"}]
+///   detect    "width", "height" (of the photo), "detections": [{"index", "label", "score", "x", "y", "width", "height"}]
+///   segment   "width", "height", "model_width", "model_height", "classes": [{"index", "label", "pixels", "share"}], the largest first
+///   pose      "width", "height", "poses": [{"score", "keypoints": [{"name", "score", "x", "y"}]}]
+///   depth     "kind", "width", "height", "model_width", "model_height", "min", "median", "max"; null where no number is finite
+std::string json_of_photos(const std::string& model, const std::string& endpoint,
+                           std::span<const PhotoResult> photos, std::span<const vaccel_timings> runs);
 
 /// {"operator", "model", "endpoint", "outputs": [{"name", "dtype", "shape", "min", "max", "mean", "nan_count", "file"}], "timings",
 /// "copied_bytes"}; "model" is null for operators without one; "file" is there where the output was written to one.

@@ -38,6 +38,18 @@ int milliseconds_until(int64_t deadline_ns) {
   return static_cast<int>(std::min<int64_t>(left / 1'000'000 + 1, std::numeric_limits<int>::max()));
 }
 
+template <typename T>
+Result<std::vector<Found>> take(vaccel_status (*taker)(vaccel_request*, T**), vaccel_request* request,
+                                size_t count) {
+  std::vector<T*> results(count);
+  const vaccel_status status = taker(request, results.data());
+  if (status != VACCEL_OK) return Unexpected{last_failure(status)};
+  std::vector<Found> found;
+  for (T* result : results)
+    found.emplace_back(Owned<T>(result));
+  return found;
+}
+
 }  // namespace
 
 Result<Session> Session::open(const CommonArguments& common, const Interrupt& interrupt) {
@@ -86,20 +98,23 @@ Status Session::complete(vaccel_request* request, int64_t deadline_ns) {
   return status == VACCEL_OK ? Status() : last_failure(status);
 }
 
-Result<Owned<vaccel_classes>> Session::classify(const std::string& model, std::span<const std::byte> image,
-                                                uint32_t top) {
+Result<std::vector<Found>> Session::vision(const std::string& operator_name, const std::string& model,
+                                           std::span<const vaccel_image> images,
+                                           const vaccel_vision_options& wanted) {
   const vaccel_call_options how = options();
   vaccel_request* submitted = nullptr;
-  vaccel_status status = vaccel_submit_classify(session_.get(), model.c_str(), image.data(), image.size(),
-                                                top, &how, &submitted);
+  const vaccel_status status = vaccel_submit_vision(session_.get(), operator_name.c_str(), model.c_str(),
+                                                    images.data(), images.size(), &wanted, &how, &submitted);
   if (status != VACCEL_OK) return Unexpected{last_failure(status)};
   const Owned<vaccel_request> request(submitted);
   if (Status completed = complete(submitted, how.deadline_ns); !completed.ok())
     return Unexpected{std::move(completed)};
-  vaccel_classes* classes = nullptr;
-  status = vaccel_request_classes(submitted, &classes);
-  if (status != VACCEL_OK) return Unexpected{last_failure(status)};
-  return Owned<vaccel_classes>(classes);
+  const size_t count = images.size();
+  if (operator_name == "detect") return take(vaccel_request_detections, submitted, count);
+  if (operator_name == "segment") return take(vaccel_request_segmentations, submitted, count);
+  if (operator_name == "pose") return take(vaccel_request_poses, submitted, count);
+  if (operator_name == "depth") return take(vaccel_request_depth_maps, submitted, count);
+  return take(vaccel_request_classes, submitted, count);
 }
 
 Result<Owned<vaccel_outputs>> Session::infer(const std::string& model,

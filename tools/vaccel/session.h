@@ -4,30 +4,18 @@
 // the deadline from the command line, and Ctrl-C cancelling the call under way. Uses the public C API alone.
 #pragma once
 
-#include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/status.h"
 #include "tools/vaccel/arguments.h"
+#include "tools/vaccel/found.h"
 #include "tools/vaccel/interrupt.h"
+#include "tools/vaccel/owned.h"
 #include "vaccel/vaccel.h"
 
 namespace vaccel::tool {
-
-struct Free {
-  void operator()(vaccel_session* session) const { vaccel_close(session); }
-  void operator()(vaccel_request* request) const { vaccel_request_free(request); }
-  void operator()(vaccel_outputs* outputs) const { vaccel_outputs_free(outputs); }
-  void operator()(vaccel_classes* classes) const { vaccel_classes_free(classes); }
-  void operator()(vaccel_model* model) const { vaccel_model_free(model); }
-  void operator()(vaccel_model_list* list) const { vaccel_model_list_free(list); }
-  void operator()(vaccel_agent* agent) const { vaccel_agent_free(agent); }
-};
-
-/// What the library handed out, freed with its own function.
-template <typename T>
-using Owned = std::unique_ptr<T, Free>;
 
 class Session {
  public:
@@ -38,8 +26,10 @@ class Session {
   [[nodiscard]] std::string endpoint() const;
 
   // Calls with the deadline, and their stages measured. CANCELLED: Ctrl-C, or the other end.
-  Result<Owned<vaccel_classes>> classify(const std::string& model, std::span<const std::byte> image,
-                                         uint32_t top);
+  /// @return what was found in each image.
+  Result<std::vector<Found>> vision(const std::string& operator_name, const std::string& model,
+                                    std::span<const vaccel_image> images,
+                                    const vaccel_vision_options& wanted);
   Result<Owned<vaccel_outputs>> infer(const std::string& model, std::span<const vaccel_tensor> inputs);
   Result<Owned<vaccel_outputs>> call(const std::string& operator_name, const char* model,
                                      std::span<const vaccel_attribute> attributes,

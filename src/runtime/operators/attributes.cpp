@@ -21,6 +21,13 @@ const char* type_name(int32_t type) {
   }
 }
 
+const vaccel_attribute* find(std::span<const vaccel_attribute> attributes, const char* name) {
+  for (const vaccel_attribute& one : attributes) {
+    if (std::strcmp(one.name, name) == 0) return &one;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 Result<SortedAttributes> SortedAttributes::check(const vaccel_attribute* attributes, size_t count) {
@@ -80,6 +87,27 @@ Result<int64_t> integer_attribute(const char* operator_name, std::span<const vac
     return one.value.integer;
   }
   return fail(VACCEL_NOT_FOUND, "operator '%s' needs attribute '%s', an integer", operator_name, name);
+}
+
+Result<int64_t> integer_attribute_or(const char* operator_name, std::span<const vaccel_attribute> attributes,
+                                     const char* name, int64_t least, int64_t most, int64_t otherwise) {
+  if (find(attributes, name) == nullptr) return otherwise;
+  return integer_attribute(operator_name, attributes, name, least, most);
+}
+
+Result<double> real_attribute(const char* operator_name, std::span<const vaccel_attribute> attributes,
+                              const char* name, double least, double most, double otherwise) {
+  const vaccel_attribute* found = find(attributes, name);
+  if (found == nullptr) return otherwise;
+  if (found->type == VACCEL_ATTRIBUTE_STRING) {
+    return fail(VACCEL_INVALID_ARGUMENT, "attribute '%s' of operator '%s' must be a number, and is %s", name,
+                operator_name, type_name(found->type));
+  }
+  const double value =
+      found->type == VACCEL_ATTRIBUTE_INT ? static_cast<double>(found->value.integer) : found->value.real;
+  if (value >= least && value <= most) return value;
+  return fail(VACCEL_INVALID_ARGUMENT, "attribute '%s' of operator '%s' is %g; it must be %g to %g", name,
+              operator_name, value, least, most);
 }
 
 }  // namespace vaccel::runtime

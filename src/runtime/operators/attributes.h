@@ -34,4 +34,13 @@ Status refuse_unknown(const char* operator_name, std::span<const vaccel_attribut
 Result<int64_t> integer_attribute(const char* operator_name, std::span<const vaccel_attribute> attributes,
                                   const char* name, int64_t least, int64_t most);
 
+/// The same; `otherwise` where it is missing.
+Result<int64_t> integer_attribute_or(const char* operator_name, std::span<const vaccel_attribute> attributes,
+                                     const char* name, int64_t least, int64_t most, int64_t otherwise);
+
+/// A number within [least, most], integers included; `otherwise` where it is missing. INVALID_ARGUMENT: of another type,
+/// no number, or outside.
+Result<double> real_attribute(const char* operator_name, std::span<const vaccel_attribute> attributes,
+                              const char* name, double least, double most, double otherwise);
+
 }  // namespace vaccel::runtime

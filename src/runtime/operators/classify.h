@@ -1,28 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// "classify": what a picture shows. Decode, resize and normalise, infer, take the best classes; as the
-// model's model.toml says.
+// "classify": what a picture shows.
 //
-//   input      0 "image"  uint8 [n], a whole PNG, JPEG or WebP file
-//   attribute  "top"      integer >= 1: how many classes at most
+//   inputs     images; see vision_operator.h
+//   attribute  "top"  integer >= 1: how many classes at most
 //   outputs    "index" int32 [k], "score" float32 [k], "label" string [k], best first
 #pragma once
 
-#include "runtime/cancel_watcher.h"
-#include "runtime/operators/operator.h"
-#include "runtime/runtime.h"
+#include "runtime/operators/vision_operator.h"
 
 namespace vaccel::runtime {
 
-class ClassifyOperator final : public Operator {
+class ClassifyOperator final : public VisionOperator {
  public:
   ClassifyOperator(const ImageLimits& limits, CancelWatcher& watcher)
-      : Operator("classify"), limits_(limits), watcher_(watcher) {}
-  Status run(RuntimeCall& call) const override;
+      : VisionOperator(Task::kClassify, limits, watcher) {}
 
  private:
-  const ImageLimits limits_;
-  CancelWatcher& watcher_;
+  Result<VisionSettings> read_settings(std::span<const vaccel_attribute> attributes,
+                                       const ModelDescription& model) const override;
+  Status write_results(const VisionImage& image, ResultWriter& results) const override;
 };
 
 }  // namespace vaccel::runtime

@@ -159,7 +159,7 @@ TEST_F(ClassifyTest, RefusesWrongArguments) {
 
   TestCall none("classify", model);
   EXPECT_EQ(none.integer("top", 1).run(*runtime), VACCEL_INVALID_ARGUMENT);
-  EXPECT_EQ(none.sentence, "operator 'classify' takes one input, the image file; 0 are given");
+  EXPECT_EQ(none.sentence, "operator 'classify' takes 1 to 64 images; 0 inputs are given");
 }
 
 TEST_F(ClassifyTest, StopsForDeadlinesAndCancellation) {

@@ -9,50 +9,6 @@
 namespace vaccel::runtime {
 namespace {
 
-// Which part of the picture goes where in the input.
-struct Placement {
-  double source_x = 0;
-  double source_y = 0;
-  double source_width = 0;
-  double source_height = 0;
-  size_t left = 0;
-  size_t top = 0;
-  size_t width = 0;
-  size_t height = 0;
-};
-
-Placement place(const Picture& picture, const ImageInput& input) {
-  const double width = picture.width;
-  const double height = picture.height;
-  Placement placement{0, 0, width, height, 0, 0, input.width, input.height};
-  const double scale_x = input.width / width;
-  const double scale_y = input.height / height;
-  switch (input.resize) {
-    case ResizeMode::kStretch:
-      break;
-    case ResizeMode::kCrop: {
-      const double scale = std::max(scale_x, scale_y);
-      placement.source_width = input.width / scale;
-      placement.source_height = input.height / scale;
-      placement.source_x = (width - placement.source_width) / 2;
-      placement.source_y = (height - placement.source_height) / 2;
-      break;
-    }
-    case ResizeMode::kLetterbox: {
-      const double scale = std::min(scale_x, scale_y);
-      const auto fit = [&](double length, uint32_t most) {
-        return std::clamp<size_t>(static_cast<size_t>(std::lround(length * scale)), 1, most);
-      };
-      placement.width = fit(width, input.width);
-      placement.height = fit(height, input.height);
-      placement.left = (input.width - placement.width) / 2;
-      placement.top = (input.height - placement.height) / 2;
-      break;
-    }
-  }
-  return placement;
-}
-
 // A pixel's three channels and one to spare: what one instruction works on. (Vector types as GCC and Clang have them, on
 // every processor.)
 using Pixel = float __attribute__((vector_size(16)));
@@ -215,8 +171,48 @@ void fill_black(const ImageInput& input, const RowWriter& writer, float* tensor)
 
 }  // namespace
 
+ImageMapping map_image(uint32_t image_width, uint32_t image_height, const ImageInput& input) {
+  const double width = image_width;
+  const double height = image_height;
+  ImageMapping mapping;
+  mapping.image_width = image_width;
+  mapping.image_height = image_height;
+  mapping.input_width = input.width;
+  mapping.input_height = input.height;
+  mapping.source_width = width;
+  mapping.source_height = height;
+  mapping.width = input.width;
+  mapping.height = input.height;
+  const double scale_x = input.width / width;
+  const double scale_y = input.height / height;
+  switch (input.resize) {
+    case ResizeMode::kStretch:
+      break;
+    case ResizeMode::kCrop: {
+      const double scale = std::max(scale_x, scale_y);
+      mapping.source_width = input.width / scale;
+      mapping.source_height = input.height / scale;
+      mapping.source_x = (width - mapping.source_width) / 2;
+      mapping.source_y = (height - mapping.source_height) / 2;
+      break;
+    }
+    case ResizeMode::kLetterbox: {
+      const double scale = std::min(scale_x, scale_y);
+      const auto fit = [&](double length, uint32_t most) {
+        return std::clamp<size_t>(static_cast<size_t>(std::lround(length * scale)), 1, most);
+      };
+      mapping.width = fit(width, input.width);
+      mapping.height = fit(height, input.height);
+      mapping.left = (input.width - mapping.width) / 2;
+      mapping.top = (input.height - mapping.height) / 2;
+      break;
+    }
+  }
+  return mapping;
+}
+
 void prepare_image(const Picture& picture, const ImageInput& input, float* tensor) {
-  const Placement at = place(picture, input);
+  const ImageMapping at = map_image(picture.width, picture.height, input);
   const RowWriter writer(input);
   if (at.width != input.width || at.height != input.height) fill_black(input, writer, tensor);
   const std::vector<Tap> columns = taps(at.width, at.source_x, at.source_width, picture.width);

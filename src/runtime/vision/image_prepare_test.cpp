@@ -154,5 +154,45 @@ TEST(PrepareImage, ASliverKeepsAPixel) {
                           [](float value) { return std::isfinite(value) && value > -1e8F; }));
 }
 
+// What a model sees at a place of its input is what the picture has where map_image() says. The picture's red is its column
+// and its green its row, so that each value tells where it comes from.
+TEST(MapImage, LeadsToWhereThePixelsCameFrom) {
+  constexpr uint32_t kWidth = 250;
+  constexpr uint32_t kHeight = 120;
+  OwnedPicture picture{kWidth, kHeight, {}};
+  for (uint32_t y = 0; y < kHeight; ++y) {
+    for (uint32_t x = 0; x < kWidth; ++x)
+      picture.pixels.insert(picture.pixels.end(), {static_cast<uint8_t>(x), static_cast<uint8_t>(y), 200});
+  }
+  for (const ResizeMode resize : {ResizeMode::kStretch, ResizeMode::kCrop, ResizeMode::kLetterbox}) {
+    ImageInput input = make_input(64, 48);
+    input.layout = Layout::kNhwc;
+    input.resize = resize;
+    input.mean = {0, 0, 0};
+    input.scale = {1, 1, 1};
+    std::vector<float> tensor(size_t{3} * 64 * 48);
+    prepare_image(picture.view(), input, tensor.data());
+    const ImageMapping mapping = map_image(kWidth, kHeight, input);
+    size_t compared = 0;
+    for (size_t y = 0; y < 48; ++y) {
+      for (size_t x = 0; x < 64; ++x) {
+        const float* pixel = tensor.data() + (y * 64 + x) * 3;
+        const double image_x = mapping.image_x(static_cast<double>(x) + 0.5);
+        const double image_y = mapping.image_y(static_cast<double>(y) + 0.5);
+        EXPECT_NEAR(mapping.input_x(image_x), static_cast<double>(x) + 0.5, 1e-9);
+        EXPECT_NEAR(mapping.input_y(image_y), static_cast<double>(y) + 0.5, 1e-9);
+        if (pixel[2] == 0) {  // a letterbox's bar
+          EXPECT_TRUE(image_y < 0 || image_y > kHeight);
+          continue;
+        }
+        EXPECT_NEAR(pixel[0] + 0.5, image_x, 0.5);
+        EXPECT_NEAR(pixel[1] + 0.5, image_y, 0.5);
+        ++compared;
+      }
+    }
+    EXPECT_GT(compared, 64u * 24);
+  }
+}
+
 }  // namespace
 }  // namespace vaccel::runtime

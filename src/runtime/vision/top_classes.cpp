@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "runtime/vision/output_decoder.h"
+
 namespace vaccel::runtime {
 namespace {
 
@@ -48,8 +50,12 @@ std::vector<ClassScore> top_classes(std::span<const float> scores, size_t top, A
   std::partial_sort(classes.begin(), classes.begin() + static_cast<ptrdiff_t>(count), classes.end(),
                     is_better);
   classes.resize(count);
-  // Softmax does not change the order, so the best come first.
+  // No activation changes the order, so the best come first.
   if (activation == Activation::kSoftmax) apply_softmax(scores, classes);
+  if (activation == Activation::kSigmoid) {
+    for (ClassScore& one : classes)
+      one.score = sigmoid(one.score);
+  }
   return classes;
 }
 

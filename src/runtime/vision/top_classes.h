@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "runtime/catalogue.h"
+#include "runtime/model_description.h"
 
 namespace vaccel::runtime {
 
@@ -17,8 +17,8 @@ struct ClassScore {
 };
 
 /// The `top` best of `scores`, best first (all of them, if there are not as many); equal ones by index. A
-/// score that is not a number comes last, whatever its sign. With kSoftmax, scores become probabilities
-/// first.
+/// score that is not a number comes last, whatever its sign. With kSoftmax or kSigmoid, scores become
+/// probabilities.
 std::vector<ClassScore> top_classes(std::span<const float> scores, size_t top, Activation activation);
 
 }  // namespace vaccel::runtime

@@ -77,5 +77,15 @@ TEST(Softmax, BearsLargeAndInfiniteScores) {
   EXPECT_EQ(top_classes(std::vector<float>{-kInfinity, -kInfinity}, 1, Activation::kSoftmax)[0].score, 0.5F);
 }
 
+TEST(Sigmoid, MakesEachScoreAProbabilityOfItsOwn) {
+  const std::vector<float> scores = {-1, 2, 0};
+  const auto classes = top_classes(scores, 3, Activation::kSigmoid);
+  ASSERT_EQ(classes.size(), 3u);
+  EXPECT_EQ(classes[0].index, 1);
+  EXPECT_NEAR(classes[0].score, 1 / (1 + std::exp(-2.0)), 1e-6);
+  EXPECT_EQ(classes[1].score, 0.5F);
+  EXPECT_NEAR(classes[2].score, 1 / (1 + std::exp(1.0)), 1e-6);
+}
+
 }  // namespace
 }  // namespace vaccel::runtime

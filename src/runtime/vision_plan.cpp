@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/vision_plan.h"
+
+#include "core/tensor.h"
+#include "runtime/vision/class_scores.h"
+#include "runtime/vision/depth_map.h"
+#include "runtime/vision/detections.h"
+#include "runtime/vision/poses.h"
+#include "runtime/vision/segmentation.h"
+
+namespace vaccel::runtime {
+namespace {
+
+// The shape of the input tensor that [image] describes, if the model's input can take it.
+Result<std::vector<int64_t>> plan_input(const ModelDescription& model, std::span<const TensorFacts> inputs) {
+  const ImageInput& image = *model.image;
+  const TensorFacts* input = find_named(inputs, image.input);
+  if (input == nullptr) {
+    return fail(VACCEL_INVALID_ARGUMENT, "[image] input is '%s', and its inputs are %s",
+                printable(image.input).c_str(), names_of(inputs).c_str());
+  }
+  if (inputs.size() != 1) {
+    return fail(VACCEL_INVALID_ARGUMENT, "it has %zu inputs (%s); a model of task \"%s\" has one",
+                inputs.size(), names_of(inputs).c_str(), task_name(model.task));
+  }
+  const int64_t height = image.height;
+  const int64_t width = image.width;
+  const std::vector<int64_t> shape = image.layout == Layout::kNchw
+                                         ? std::vector<int64_t>{1, 3, height, width}
+                                         : std::vector<int64_t>{1, height, width, 3};
+  bool fits = input->dtype == VACCEL_FLOAT32 && (input->any_rank || input->shape.size() == shape.size());
+  for (size_t axis = 0; fits && !input->any_rank && axis < shape.size(); ++axis) {
+    fits = input->shape[axis] == -1 || input->shape[axis] == shape[axis];
+  }
+  if (!fits) {
+    return fail(VACCEL_INVALID_ARGUMENT, "[image] makes float32 %s, and its input '%s' is %s",
+                shape_text(shape).c_str(), printable(image.input).c_str(), input->text().c_str());
+  }
+  return shape;
+}
+
+std::unique_ptr<const OutputDecoder> make_decoder(const ModelDescription& model) {
+  switch (model.task) {
+    case Task::kClassify:
+      return std::make_unique<ClassScoresDecoder>(*model.classify);
+    case Task::kDetect:
+      return make_detect_decoder(*model.detect, *model.image);
+    case Task::kSegment:
+      return std::make_unique<SegmentDecoder>(*model.segment);
+    case Task::kPose:
+      return std::make_unique<PoseDecoder>(*model.pose, *model.image);
+    case Task::kDepth:
+      return std::make_unique<DepthDecoder>(*model.depth);
+    case Task::kInfer:
+      break;
+  }
+  return nullptr;
+}
+
+// Finds the decoder's outputs among the model's.
+Result<std::vector<size_t>> find_outputs(const ModelDescription& model, const OutputDecoder& decoder,
+                                         std::span<const TensorFacts> outputs) {
+  std::vector<size_t> found;
+  for (const OutputDecoder::Wanted& wanted : decoder.outputs()) {
+    const TensorFacts* output = find_named(outputs, wanted.name);
+    if (output == nullptr) {
+      return fail(VACCEL_INVALID_ARGUMENT, "[%s] %s is '%s', and its outputs are %s", task_name(model.task),
+                  wanted.key, printable(wanted.name).c_str(), names_of(outputs).c_str());
+    }
+    if (output->dtype != VACCEL_FLOAT32) {
+      return fail(VACCEL_INVALID_ARGUMENT, "its output '%s' is %s; '%s' of [%s] must be float32",
+                  printable(wanted.name).c_str(), output->text().c_str(), wanted.key, task_name(model.task));
+    }
+    found.push_back(static_cast<size_t>(output - outputs.data()));
+  }
+  return found;
+}
+
+bool is_free(const TensorFacts& tensor) {
+  return tensor.any_rank || (!tensor.shape.empty() && tensor.shape.front() == -1);
+}
+
+}  // namespace
+
+std::span<const int64_t> without_batch(std::span<const int64_t> shape, int64_t images) {
+  const bool has_batch = !shape.empty() && (shape.front() == images || shape.front() == -1);
+  return has_batch ? shape.subspan(1) : shape;
+}
+
+Result<VisionPlan> plan_vision(const ModelDescription& model, std::span<const TensorFacts> inputs,
+                               std::span<const TensorFacts> outputs, size_t label_count) {
+  VisionPlan plan;
+  auto shape = plan_input(model, inputs);
+  if (!shape) return Unexpected{shape.error()};
+  plan.shape = std::move(*shape);
+  plan.decoder = make_decoder(model);
+  auto found = find_outputs(model, *plan.decoder, outputs);
+  if (!found) return Unexpected{found.error()};
+  plan.outputs = std::move(*found);
+  plan.batches = is_free(inputs.front());
+  std::vector<OutputShape> shapes;
+  for (const size_t index : plan.outputs) {
+    const TensorFacts& output = outputs[index];
+    shapes.push_back({output.name, without_batch(output.shape, 1), output.any_rank});
+    plan.batches = plan.batches && is_free(output);
+  }
+  if (Status status = plan.decoder->check(shapes, {model.labels.file, label_count}); !status.ok()) {
+    return Unexpected{std::move(status)};
+  }
+  return plan;
+}
+
+}  // namespace vaccel::runtime

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Models that fit their model.toml, or do not: small ones, made for the purpose, loaded by ONNX Runtime.
+#include "runtime/vision_plan.h"
+
+#include "onnx_testing.h"
+#include "runtime/runtime_testing.h"
+
+namespace vaccel::runtime {
+namespace {
+
+using onnxruntime::testing::identity;
+using onnxruntime::testing::int_attribute;
+using onnxruntime::testing::kFloat;
+using onnxruntime::testing::kInt64;
+using onnxruntime::testing::Message;
+using onnxruntime::testing::OnnxModel;
+using testing::photo;
+using testing::read_text;
+using testing::TemporaryFolder;
+using testing::TestCall;
+using testing::write_text;
+
+constexpr const char* kImage =
+    "[image]\ninput = \"x\"\nwidth = 2\nheight = 2\nlayout = \"nchw\"\nmean = [0, 0, 0]\nscale = [255, 255, "
+    "255]\n";
+
+class VisionPlanTest : public ::testing::Test {
+ protected:
+  // Writes a catalogue with the one model "m", and opens it.
+  Result<Model*> open(const std::string& task, const OnnxModel& onnx, const std::string& tables,
+                      const std::string& labels = "") {
+    const std::string file = onnx.file();
+    const std::filesystem::path entry = folder.path() / "m";
+    write_text(entry / "model.onnx", file);
+    if (!labels.empty()) write_text(entry / "labels.txt", labels);
+    write_text(entry / "model.toml",
+               "name = \"m\"\ntask = \"" + task +
+                   "\"\n[model]\nfile = \"model.onnx\"\nformat = \"onnx\"\nsha256 = \"" +
+                   sha256_hex(testing::as_bytes(file)) + "\"\n" + tables);
+    runtime = testing::make_runtime(folder.path());
+    return runtime->open_model("m");
+  }
+  std::string problem(const std::string& task, const OnnxModel& onnx, const std::string& tables,
+                      const std::string& labels = "") {
+    const auto model = open(task, onnx, tables, labels);
+    if (model) return "";
+    EXPECT_EQ(model.error().code(), VACCEL_INVALID_ARGUMENT);
+    return model.error().message();
+  }
+  void SetUp() override {
+    const auto probe = testing::make_runtime("");
+    ASSERT_NE(probe, nullptr);
+    if (const std::string reason = testing::why_not(*probe, "onnxruntime"); !reason.empty()) {
+      GTEST_SKIP() << "skipped: " << reason;
+    }
+    if (!std::filesystem::exists(photo("chelsea.png"))) {
+      GTEST_SKIP() << "skipped: no " << photo("chelsea.png") << "; scripts/setup fetches it";
+    }
+  }
+
+  TemporaryFolder folder;
+  std::unique_ptr<Runtime> runtime;
+};
+
+// Scores are the pixels less the most that any image of the batch has there: of one image alone they are all 0.
+OnnxModel less_than_the_batch(int64_t batch) {
+  OnnxModel model;
+  model.input("x", kFloat, {batch, 3, 2, 2}).output("y", kFloat, {batch, 12});
+  const Message axes = Message().message(5, Message().bytes(1, "axes").number(8, 0).number(20, 7));
+  model.node("ReduceMax", {"x"}, {"most"}, axes);
+  model.node("Sub", {"x", "most"}, {"less"});
+  return model.node("Flatten", {"less"}, {"y"}, int_attribute("axis", 1));
+}
+
+TEST_F(VisionPlanTest, AFreeBatchIsRunAsOne) {
+  for (const int64_t batch : {int64_t{-1}, int64_t{1}}) {
+    const auto model =
+        open("classify", less_than_the_batch(batch), std::string(kImage) + "[classify]\noutput = \"y\"\n");
+    ASSERT_TRUE(model) << model.error().message();
+    TestCall call("classify", *model);
+    const std::string cat = read_text(photo("chelsea.png"));
+    const std::string astronaut = read_text(photo("astronaut.png"));
+    ASSERT_EQ(call.integer("top", 12).image(cat).image(astronaut).image(cat).run(*runtime), VACCEL_OK)
+        << call.sentence;
+    ASSERT_EQ(call.outputs.size(), 9u);
+    size_t below = 0;
+    for (const size_t scores : {1u, 4u, 7u}) {
+      for (const float score : call.outputs[scores].as<float>())
+        below += score < 0 ? 1 : 0;
+    }
+    EXPECT_EQ(call.outputs[1].as<float>(), call.outputs[7].as<float>());
+    EXPECT_EQ(call.outputs[7].name, "2.score");
+    EXPECT_EQ(below > 0, batch == -1);
+    runtime->close_model(*model);
+  }
+}
+
+// The map's channels are red, green and blue; each image's own pixels come back to it.
+TEST_F(VisionPlanTest, EachImageOfABatchGetsItsOwnShare) {
+  const auto model =
+      open("segment", identity(kFloat, {-1, 3, 2, 2}),
+           std::string(kImage) + "[segment]\ndecoder = \"argmax\"\noutput = \"y\"\nlayout = \"nchw\"\n");
+  ASSERT_TRUE(model) << model.error().message();
+  const std::string cat = read_text(photo("chelsea.png"));
+  const std::string coffee = read_text(photo("coffee.png"));
+  TestCall many("segment", *model);
+  for (int image = 0; image < 64; ++image)
+    many.image(image % 3 == 0 ? coffee : cat);
+  ASSERT_EQ(many.run(*runtime), VACCEL_OK) << many.sentence;
+  ASSERT_EQ(many.outputs.size(), 3u * 64);
+  for (const std::string& file : {coffee, cat}) {
+    TestCall one("segment", *model);
+    ASSERT_EQ(one.image(file).run(*runtime), VACCEL_OK) << one.sentence;
+    for (size_t image = 0; image < 64; ++image) {
+      if ((image % 3 == 0) != (&file != &cat && file == coffee)) continue;
+      EXPECT_EQ(many.outputs[3 * image].bytes, one.outputs[0].bytes) << image;
+    }
+  }
+  runtime->close_model(*model);
+}
+
+TEST_F(VisionPlanTest, OutputsThatAreNotThereAreNamed) {
+  const OnnxModel model = identity(kFloat, {1, 3, 2, 2});
+  EXPECT_EQ(problem("classify", model, std::string(kImage) + "[classify]\noutput = \"z\"\n"),
+            "model 'm' cannot be used: [classify] output is 'z', and its outputs are 'y'");
+  EXPECT_EQ(problem("detect", model,
+                    std::string(kImage) + "[detect]\ndecoder = \"ssd\"\nboxes = \"y\"\nscores = \"s\"\n"),
+            "model 'm' cannot be used: [detect] scores is 's', and its outputs are 'y'");
+  EXPECT_EQ(problem("pose", model,
+                    std::string(kImage) + "[pose]\ndecoder = \"posenet\"\nheatmaps = \"y\"\noffsets = \"o\"\n"
+                                          "layout = \"nchw\"\nkeypoints = [\"a\", \"b\", \"c\"]\n"),
+            "model 'm' cannot be used: [pose] offsets is 'o', and its outputs are 'y'");
+  std::string image = kImage;
+  image.replace(image.find("\"x\""), 3, "\"w\"");
+  EXPECT_EQ(problem("depth", model, image + "[depth]\noutput = \"y\"\nkind = \"metric\"\n"),
+            "model 'm' cannot be used: [image] input is 'w', and its inputs are 'x'");
+}
+
+TEST_F(VisionPlanTest, ShapesAndTypesThatDoNotFitAreTold) {
+  const OnnxModel model = identity(kFloat, {1, 3, 2, 2});
+  EXPECT_EQ(
+      problem("depth", model, std::string(kImage) + "[depth]\noutput = \"y\"\nkind = \"metric\"\n"),
+      "model 'm' cannot be used: its output 'y' [3, 2, 2] holds no depths: they must be [height, width]");
+  EXPECT_EQ(problem("detect", model,
+                    std::string(kImage) + "[detect]\ndecoder = \"yolo\"\noutput = \"y\"\nplaces = \"rows\"\n"
+                                          "objectness = false\n"),
+            "model 'm' cannot be used: its output 'y' [3, 2, 2] is none of decoder \"yolo\": it must be "
+            "[places, 4 + classes]");
+  std::string image = kImage;
+  image.replace(image.find("width = 2"), 9, "width = 5");
+  EXPECT_EQ(problem("segment", model,
+                    image + "[segment]\ndecoder = \"argmax\"\noutput = \"y\"\nlayout = \"nchw\"\n"),
+            "model 'm' cannot be used: [image] makes float32 [1, 3, 2, 5], and its input 'x' is float32 [1, "
+            "3, 2, 2]");
+  EXPECT_EQ(
+      problem("segment", identity(kInt64, {1, 3, 2, 2}),
+              std::string(kImage) + "[segment]\ndecoder = \"argmax\"\noutput = \"y\"\nlayout = \"nchw\"\n"),
+      "model 'm' cannot be used: [image] makes float32 [1, 3, 2, 2], and its input 'x' is int64 [1, 3, 2, "
+      "2]");
+  OnnxModel integers;
+  integers.input("x", kFloat, {1, 3, 2, 2}).output("y", kInt64, {1, 3, 2, 2});
+  integers.node("Cast", {"x"}, {"y"}, int_attribute("to", kInt64));
+  EXPECT_EQ(
+      problem("segment", integers,
+              std::string(kImage) + "[segment]\ndecoder = \"argmax\"\noutput = \"y\"\nlayout = \"nchw\"\n"),
+      "model 'm' cannot be used: its output 'y' is int64 [1, 3, 2, 2]; 'output' of [segment] must be "
+      "float32");
+}
+
+TEST_F(VisionPlanTest, LabelsThatDoNotFitAreCounted) {
+  const OnnxModel model = identity(kFloat, {1, 3, 2, 2});
+  const std::string tables = std::string(kImage) +
+                             "[segment]\ndecoder = \"argmax\"\noutput = \"y\"\nlayout = \"nchw\"\n"
+                             "labels = \"labels.txt\"\n";
+  EXPECT_EQ(problem("segment", model, tables, "red\ngreen\n"),
+            "model 'm' cannot be used: labels.txt has 2 labels, and its output 'y' has 3 classes");
+  EXPECT_EQ(problem("segment", model, tables, "red\ngreen\nblue\n"), "");
+}
+
+// What the model's description leaves open is checked when it has run: the fault is the model's, not the caller's.
+TEST_F(VisionPlanTest, WhatOnlyARunShowsIsAFaultOfTheModel) {
+  OnnxModel model;
+  model.input("x", kFloat, {-1, 3, -1, -1})
+      .output("y", kFloat, {-1, -1, -1, -1})
+      .node("Identity", {"x"}, {"y"});
+  const auto opened = open("segment", model,
+                           std::string(kImage) +
+                               "[segment]\ndecoder = \"argmax\"\noutput = \"y\"\nlayout = \"nhwc\"\n"
+                               "labels = \"labels.txt\"\n",
+                           "one\ntwo\nthree\nfour\n");
+  ASSERT_TRUE(opened) << opened.error().message();
+  TestCall call("segment", *opened);
+  EXPECT_EQ(call.image(read_text(photo("chelsea.png"))).run(*runtime), VACCEL_INTERNAL);
+  EXPECT_EQ(call.sentence,
+            "model 'm' gave what its model.toml does not describe: labels.txt has 4 labels, and its output "
+            "'y' has 2 "
+            "classes");
+  runtime->close_model(*opened);
+}
+
+}  // namespace
+}  // namespace vaccel::runtime
