@@ -51,6 +51,16 @@ y = 2
   EXPECT_TRUE(document.finish().ok()) << document.finish().message();
 }
 
+// What stands behind "[" is no key: a mistake like any other, not one that the parser may take for impossible.
+TEST(TomlReader, ATableWithoutAKeyIsNoToml) {
+  for (const char* text : {"[?]", "[\x01]", "[=]", "[,a]", "[[ ]]", "[a.?]"}) {
+    const auto document = TomlDocument::parse(text, "file.toml");
+    ASSERT_FALSE(document) << text;
+    EXPECT_TRUE(document.error().message().starts_with("file.toml:1:")) << document.error().message();
+    EXPECT_NE(document.error().message().find("not valid TOML"), std::string::npos);
+  }
+}
+
 struct Mistake {
   const char* text;
   const char* sentence;
