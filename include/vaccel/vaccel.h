@@ -237,10 +237,10 @@ typedef struct vaccel_vision_options {
   size_t size;
   /** Results with a lower score are left out; negative: none is. For detect and pose. */
   float min_score;
-  /** Of two boxes of one class whose intersection is more than this part of their union (0 .. 1), the better one
-   * stays. For detect. */
+  /** Of two boxes whose intersection is more than this part of their union (0 .. 1), the better one stays; whether
+   * they must be of one class says the model. For detect. */
   float iou;
-  /** How many results at most, best first. For classify, detect and pose. */
+  /** How many results at most, best first. For detect and pose, and for classify, which has no default. */
   uint32_t top;
   uint32_t reserved; /**< Zero. */
 } vaccel_vision_options;

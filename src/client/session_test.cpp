@@ -8,6 +8,7 @@
 #include "client/client_testing.h"
 #include "client/outputs.h"
 #include "core/clock.h"
+#include "wire/limits.h"
 
 namespace vaccel::client {
 namespace {
@@ -328,8 +329,8 @@ TEST_F(SessionTest, ChecksArguments) {
   refused(vaccel_call(session, "x", nullptr, nullptr, 3, nullptr, 0, nullptr, nullptr), "3 attributes");
   refused(vaccel_call(session, "x", nullptr, nullptr, 0, nullptr, 3, nullptr, nullptr),
           "3 inputs, and the pointer");
-  refused(vaccel_call(session, "x", nullptr, nullptr, 0, nullptr, 257, nullptr, nullptr),
-          "257 inputs are more than the 256");
+  refused(vaccel_call(session, "x", nullptr, nullptr, 0, nullptr, wire::kMaxTensors + 1, nullptr, nullptr),
+          "321 inputs are more than the 320");
   refused(vaccel_infer(session, nullptr, nullptr, 0, nullptr, &outputs), "model's name is NULL");
   refused(vaccel_infer(session, "m", nullptr, 0, nullptr, nullptr), "the place for the outputs is NULL");
   refused(vaccel_classify(session, "m", nullptr, 3, 5, nullptr, &classes), "the image is NULL");

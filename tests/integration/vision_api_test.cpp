@@ -44,6 +44,7 @@ double share(const vaccel_segmentation& map, std::string_view label) {
 class VisionApi : public testing::TestWithParam<const char*> {
  protected:
   static void SetUpTestSuite() {
+    if (!std::filesystem::exists(real_catalogue())) return;  // SetUp() says so
     agent = std::make_unique<AgentProcess>(AgentSetup{.catalogue = real_catalogue(), .all_backends = true});
   }
   static void TearDownTestSuite() { agent.reset(); }
@@ -253,8 +254,8 @@ TEST_P(VisionApi, AModelThatDoesSomethingElse) {
 }
 
 // A map in the window stays where the worker put it, once the library knows how much room such results take.
-TEST_P(VisionApi, MapsAreNotCopied) {
-  if (std::string_view(GetParam()) != "window") GTEST_SKIP() << "skipped: nothing is shared there";
+class VisionApiInAWindow : public VisionApi {};
+TEST_P(VisionApiInAWindow, MapsAreNotCopied) {
   uint64_t copied = 0;
   for (int round = 0; round < 3; ++round) {
     const auto found = given<DepthMapPtr>([&](vaccel_depth_map** place) {
@@ -269,6 +270,8 @@ TEST_P(VisionApi, MapsAreNotCopied) {
 
 INSTANTIATE_TEST_SUITE_P(Everywhere, VisionApi, testing::Values("window", "stream", "local"),
                          [](const auto& where) { return std::string(where.param); });
+
+INSTANTIATE_TEST_SUITE_P(Everywhere, VisionApiInAWindow, testing::Values("window"));
 
 }  // namespace
 }  // namespace vaccel::integration

@@ -26,8 +26,9 @@ std::vector<ClassShare> class_shares(const vaccel_segmentation& map) {
       shares.push_back(
           {index, counts[index], static_cast<double>(counts[index]) / static_cast<double>(pixels)});
   }
-  std::stable_sort(shares.begin(), shares.end(),
-                   [](const ClassShare& one, const ClassShare& other) { return one.pixels > other.pixels; });
+  std::sort(shares.begin(), shares.end(), [](const ClassShare& one, const ClassShare& other) {
+    return one.pixels != other.pixels ? one.pixels > other.pixels : one.index < other.index;
+  });
   return shares;
 }
 

@@ -20,7 +20,7 @@ struct Measures {
   explicit Measures(const Canvas& canvas)
       : capital(std::clamp(std::min(canvas.width(), canvas.height()) / 40.0, 8.5, 60.0)),
         padding(capital * 0.55),
-        line(std::max(2.0, capital / 4)) {}
+        line(std::round(std::max(2.0, capital / 4))) {}
 
   double capital;  // the height of a capital letter
   double padding;  // around text
@@ -52,8 +52,11 @@ void draw_plate(Canvas& canvas, const Measures& measures, Point corner, const st
   canvas.text({x + measures.padding, y + measures.padding}, text, measures.capital, text_colour_on(colour));
 }
 
+// On whole pixels, so that all four lines look the same.
 Box box_of(const vaccel_detection& item) {
-  return {item.x, item.y, item.width, item.height};
+  const double left = std::round(item.x);
+  const double top = std::round(item.y);
+  return {left, top, std::round(item.x + item.width) - left, std::round(item.y + item.height) - top};
 }
 
 // ---- Segmentation
@@ -196,7 +199,7 @@ Status draw(const vaccel_detections& detections, Canvas& canvas) {
   };
   // The best ones on top, and no line through a label.
   for (const vaccel_detection& item : std::views::reverse(items)) {
-    canvas.outline(box_of(item), kBlack, measures.line + 1.5);
+    canvas.outline(box_of(item), kBlack, measures.line + 2);
     canvas.outline(box_of(item), colour(item), measures.line);
   }
   for (const vaccel_detection& item : std::views::reverse(items)) {
