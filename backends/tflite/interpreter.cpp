@@ -44,7 +44,9 @@ std::vector<int> shape_for(const vaccel_tensor& input) {
 Interpreter::Interpreter(const Api& api, const TfLiteModel* model, const ModelFile& file,
                          Delegates& delegates, int threads)
     : api_(api), file_(file), delegates_(delegates.take()) {
-  if (delegates.has_xnnpack()) {
+  // Inputs that change their shape have TensorFlow Lite take a graph back from its delegates and hand it out again, and
+  // where it then finds float16 it believes that XNNPACK has left it behind (2.9).
+  if (delegates.has_xnnpack() && !(file.is_dynamic() && file.computes_float16)) {
     xnnpack_ = delegates.make_xnnpack(threads);
     interpreter_ = create(model, threads);
     // XNNPACK refuses a graph with shapes that are known only while it runs.

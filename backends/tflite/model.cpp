@@ -104,7 +104,14 @@ std::unique_ptr<Interpreter> Model::make_interpreter() {
 
 // Shows that the model can run, before anybody asks it to.
 void Model::open_first() {
-  std::unique_ptr<Interpreter> first = make_interpreter();
+  std::unique_ptr<Interpreter> first;
+  try {
+    first = make_interpreter();
+  } catch (const Failure& failure) {
+    // Delegates of some kinds have all operators prepared before they are made.
+    if (failure.sentence.find(kUnresolved) == std::string::npos) throw;
+    refuse_operators(file_, delegates_, failure.sentence);
+  }
   if (first->allocate()) {
     learn_shapes(*first);
   } else if (first->words().find(kUnresolved) != std::string::npos) {

@@ -153,6 +153,7 @@ class Reader {
              printable(tensor.text(kName)).c_str(), buffer, buffers_.count);
     }
     const auto content = model_.table_at(buffers_, buffer).bytes(0);
+    if (content.empty() && type != nullptr && type->dtype == VACCEL_FLOAT16) file_.computes_float16 = true;
     if (!content.empty() && type != nullptr && type->dtype == VACCEL_STRING && !are_strings(content, count)) {
       refuse(VACCEL_INVALID_ARGUMENT, "tensor '%s' has %zu bytes that are not its %llu strings",
              printable(tensor.text(kName)).c_str(), content.size(), static_cast<unsigned long long>(count));

@@ -37,6 +37,7 @@ struct ModelFile {
   std::vector<std::string> custom_operators;
   bool has_variables = false;      ///< Tensors that keep their values from run to run, until they are reset.
   bool assigns_variables = false;  ///< Resources that do, and cannot be reset.
+  bool computes_float16 = false;   ///< Some tensor that is no constant is float16.
   [[nodiscard]] bool is_dynamic() const;
 };
 
