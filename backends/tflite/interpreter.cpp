@@ -77,9 +77,11 @@ void Interpreter::report(void* self, const char* format, va_list arguments) {
   std::string& words = static_cast<Interpreter*>(self)->words_;
   if (words.size() > kMostWords) return;
   words += words.empty() ? "" : "; ";
-  for (const char character : std::string_view(line)) {
-    if (static_cast<unsigned char>(character) >= 0x20) words += character;
+  for (char* character = line; *character != '\0'; ++character) {
+    if (static_cast<unsigned char>(*character) < 0x20) *character = ' ';
   }
+  words += line;
+  words.erase(words.find_last_not_of(' ') + 1);
 }
 
 bool Interpreter::allocate() {

@@ -150,8 +150,7 @@ vaccel_status Model::run(vaccel_backend_run& run) {
   InterpreterPool::Lease interpreter(pool_, std::move(taken));
   interpreter->take_inputs(run);
   interpreter->invoke();
-  // What a run leaves in resources would be seen by the next one.
-  if (!file_.assigns_variables) interpreter.keep();
+  interpreter.keep();
   if (run.cancelled(run.context) != 0) return VACCEL_CANCELLED;
   return interpreter->give_outputs(run) ? VACCEL_OK : VACCEL_RESOURCE_EXHAUSTED;
 }

@@ -32,6 +32,8 @@ enum BuiltinOperator : int32_t {
   kIf = 118,
   kWhile = 119,
   kCallOnce = 129,
+  kVarHandle = 142,
+  kReadVariable = 143,
   kAssignVariable = 144
 };
 enum OptionsType : uint8_t { kIfOptions = 92, kWhileOptions = 93, kCallOnceOptions = 103 };
@@ -132,7 +134,12 @@ class Reader {
           std::max(int32_t{code.number<int8_t>(kShortCode, 0)}, code.number<int32_t>(kCode, 0));
       operators_.push_back(number);
       if (number == kCustom) file_.custom_operators.emplace_back(code.text(kCustomName));
-      if (number == kAssignVariable) file_.assigns_variables = true;
+      if (number >= kVarHandle && number <= kAssignVariable) {
+        // What one call leaves in them the next one would find; and TensorFlow Lite's kernels do not look at their sizes.
+        refuse(VACCEL_UNIMPLEMENTED,
+               "the model keeps state in resource variables (operator %d), and calls of vAccel share none",
+               number);
+      }
     }
   }
 

@@ -29,15 +29,14 @@ struct FileTensor {
 
 struct ModelFile {
   /// INVALID_ARGUMENT: no TensorFlow Lite model, or one that cannot be right; UNIMPLEMENTED: its inputs or outputs are
-  /// of types that vAccel has no name for.
+  /// of types that vAccel has no name for, or it keeps state that cannot be reset.
   static ModelFile read(std::span<const std::byte> bytes);
 
   std::vector<FileTensor> inputs;
   std::vector<FileTensor> outputs;
   std::vector<std::string> custom_operators;
-  bool has_variables = false;      ///< Tensors that keep their values from run to run, until they are reset.
-  bool assigns_variables = false;  ///< Resources that do, and cannot be reset.
-  bool computes_float16 = false;   ///< Some tensor that is no constant is float16.
+  bool has_variables = false;     ///< Tensors that keep their values from run to run, until they are reset.
+  bool computes_float16 = false;  ///< Some tensor that is no constant is float16.
   [[nodiscard]] bool is_dynamic() const;
 };
 

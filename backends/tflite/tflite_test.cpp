@@ -217,41 +217,20 @@ TEST_F(TfliteTest, IsDescribed) {
 
 TEST_F(TfliteTest, NothingIsKeptFromCallToCall) {
   // h = x + h: the sum of all that it was ever given, if h is not reset.
-  Graph recurrent;
-  const int32_t x = recurrent.input("x", kFloat, {1, 1, 1});
-  const int32_t one = recurrent.constant<float>("one", kFloat, {1, 1}, {1});
-  const int32_t zero = recurrent.constant<float>("zero", kFloat, {1}, {0});
-  const int32_t state = recurrent.tensor({"state", kFloat, {1, 1}, {}, true});
-  const int32_t y = recurrent.output("y", kFloat, {1, 1, 1});
-  recurrent.node(kSequenceRnn, {x, one, one, zero, state}, {y}, {33, {}});
-
-  // Gives out what it was given the call before, or the 7 of the beginning.
-  constexpr uint8_t kCallOnceOptions = 103;
-  constexpr uint8_t kVarHandleOptions = 111;
-  Graph start;
-  const int32_t start_handle = start.tensor({"handle", kResource, {1}, {}});
-  const int32_t seven = start.constant<float>("seven", kFloat, {1, 1, 1}, {7});
-  start.node(kVarHandle, {}, {start_handle}, {kVarHandleOptions, {}});
-  start.node(kAssignVariable, {start_handle, seven}, {});
-  Graph memory;
-  const int32_t given = memory.input("x", kFloat, {1, 1, 1});
-  const int32_t kept = memory.output("y", kFloat, {1, 1, 1});
-  const int32_t handle = memory.tensor({"handle", kResource, {1}, {}});
-  memory.node(kCallOnce, {}, {}, {kCallOnceOptions, {1}});
-  memory.node(kVarHandle, {}, {handle}, {kVarHandleOptions, {}});
-  memory.node(kReadVariable, {handle}, {kept});
-  memory.node(kAssignVariable, {handle, given}, {});
-
-  const std::pair<TfliteModel, float> kCases[] = {{TfliteModel(recurrent), 5},
-                                                  {TfliteModel(memory).subgraph(start), 7}};
-  for (const auto& [made, expected] : kCases) {
-    ASSERT_EQ(open(made), "");
-    for (int round = 0; round < 3; ++round) {
-      TestCall call("infer", model);
-      ASSERT_EQ(call.input("x", VACCEL_FLOAT32, {1, 1, 1}, std::vector<float>{5}).run(*runtime), VACCEL_OK)
-          << call.sentence;
-      EXPECT_EQ(call.outputs[0].as<float>(), std::vector<float>{expected}) << "round " << round;
-    }
+  Graph graph;
+  const int32_t x = graph.input("x", kFloat, {1, 1, 1});
+  const int32_t one = graph.constant<float>("one", kFloat, {1, 1}, {1});
+  const int32_t zero = graph.constant<float>("zero", kFloat, {1}, {0});
+  const int32_t state = graph.tensor({"state", kFloat, {1, 1}, {}, true});
+  const int32_t y = graph.output("y", kFloat, {1, 1, 1});
+  constexpr uint8_t kSequenceRnnOptions = 33;
+  graph.node(kSequenceRnn, {x, one, one, zero, state}, {y}, {kSequenceRnnOptions, {}});
+  ASSERT_EQ(open(TfliteModel(graph)), "");
+  for (int round = 0; round < 3; ++round) {
+    TestCall call("infer", model);
+    ASSERT_EQ(call.input("x", VACCEL_FLOAT32, {1, 1, 1}, std::vector<float>{5}).run(*runtime), VACCEL_OK)
+        << call.sentence;
+    EXPECT_EQ(call.outputs[0].as<float>(), std::vector<float>{5}) << "round " << round;
   }
 }
 
