@@ -39,14 +39,19 @@ std::vector<int> shape_for(const vaccel_tensor& input) {
   return shape;
 }
 
+// Two things that TensorFlow Lite 2.9 does not get right with it. Inputs that change their shape have it take the graph
+// back from its delegates and hand it out again, and float16 tensors are then taken for ones that XNNPACK left behind.
+// And XNNPACK writes a result that nobody reads to where there is no memory.
+bool suits_xnnpack(const ModelFile& file) {
+  return !(file.is_dynamic() && file.computes_float16) && !file.computes_in_vain;
+}
+
 }  // namespace
 
 Interpreter::Interpreter(const Api& api, const TfLiteModel* model, const ModelFile& file,
                          Delegates& delegates, int threads)
     : api_(api), file_(file), delegates_(delegates.take()) {
-  // Inputs that change their shape have TensorFlow Lite take a graph back from its delegates and hand it out again, and
-  // where it then finds float16 it believes that XNNPACK has left it behind (2.9).
-  if (delegates.has_xnnpack() && !(file.is_dynamic() && file.computes_float16)) {
+  if (delegates.has_xnnpack() && suits_xnnpack(file)) {
     xnnpack_ = delegates.make_xnnpack(threads);
     interpreter_ = create(model, threads);
     // XNNPACK refuses a graph with shapes that are known only while it runs.

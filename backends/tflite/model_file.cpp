@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <limits>
 
+#include "dataflow.h"
 #include "flatbuffer.h"
 #include "tensors.h"
 
@@ -26,7 +27,14 @@ enum TensorField : unsigned {
   kHasRank = 8
 };
 enum OperatorCodeField : unsigned { kShortCode = 0, kCustomName = 1, kCode = 3 };
-enum OperatorField : unsigned { kCodeIndex = 0, kOptionsType = 3, kOptions = 4 };
+enum OperatorField : unsigned {
+  kCodeIndex = 0,
+  kOperatorInputs = 1,
+  kOperatorOutputs = 2,
+  kOptionsType = 3,
+  kOptions = 4
+};
+constexpr int32_t kNoTensor = -1;  // an operator's optional input that is not given
 enum BuiltinOperator : int32_t {
   kCustom = 32,
   kIf = 118,
@@ -102,7 +110,7 @@ class Reader {
     check_model();
     read_codes();
     for (size_t index = 0; index < subgraphs_.count; ++index)
-      read_subgraph(model_.table_at(subgraphs_, index));
+      read_subgraph(index);
     std::vector<int> depths(subgraphs_.count, kUnknownDepth);
     for (size_t index = 0; index < subgraphs_.count; ++index)
       (void)call_depth(index, depths, 0);
@@ -143,48 +151,73 @@ class Reader {
     }
   }
 
-  void read_subgraph(const Table& subgraph) {
+  void read_subgraph(size_t index) {
+    const Table subgraph = model_.table_at(subgraphs_, index);
     const Elements tensors = subgraph.tables(kTensors);
-    for (size_t index = 0; index < tensors.count; ++index)
-      check_tensor(subgraph.table_at(tensors, index));
+    std::vector<Dataflow::Source> sources;
+    for (size_t tensor = 0; tensor < tensors.count; ++tensor)
+      sources.push_back(read_tensor(subgraph.table_at(tensors, tensor)));
+    Dataflow flow(index, std::move(sources));
+    for_each(subgraph, kInputs, [&](int32_t tensor) { flow.give(tensor); });
+    const Elements operators = subgraph.tables(kOperators);
+    for (size_t position = 0; position < operators.count; ++position) {
+      const Table node = subgraph.table_at(operators, position);
+      for_each(node, kOperatorInputs, [&](int32_t tensor) {
+        if (tensor != kNoTensor) flow.read(tensor);
+      });
+      for_each(node, kOperatorOutputs, [&](int32_t tensor) { flow.compute(tensor); });
+    }
+    for_each(subgraph, kOutputs, [&](int32_t tensor) { flow.read(tensor); });
+    if (!flow.uses_all()) file_.computes_in_vain = true;
   }
 
-  void check_tensor(const Table& tensor) {
+  // Calls `visit` with each of a vector's tensors. A file whose tables share their vectors could have any number of them,
+  // and an honest one has fewer than it has bytes.
+  template <typename Visit>
+  void for_each(const Table& table, unsigned field, Visit visit) {
+    const Elements indices = table.numbers(field, sizeof(int32_t));
+    visits_ += indices.count;
+    if (visits_ > bytes_.size()) {
+      refuse(VACCEL_INVALID_ARGUMENT,
+             "the file is damaged: its %zu bytes refer to tensors more often than that", bytes_.size());
+    }
+    for (size_t index = 0; index < indices.count; ++index)
+      visit(table.number_at<int32_t>(indices, index));
+  }
+
+  Dataflow::Source read_tensor(const Table& tensor) {
     const std::vector<int64_t> shape = dimensions(tensor, kShape);
     const ElementType* type = type_in_file(tensor.number<int8_t>(kType, 0));
     const uint64_t count = count_elements(tensor, shape, type != nullptr && type->size != 0 ? type->size : 1);
-    if (tensor.number<uint8_t>(kIsVariable, 0) != 0) file_.has_variables = true;
     const auto buffer = tensor.number<uint32_t>(kBuffer, 0);
     if (buffer >= buffers_.count) {
       refuse(VACCEL_INVALID_ARGUMENT, "tensor '%s' refers to buffer %u; the model has %zu",
              printable(tensor.text(kName)).c_str(), buffer, buffers_.count);
     }
     const auto content = model_.table_at(buffers_, buffer).bytes(0);
-    if (content.empty() && type != nullptr && type->dtype == VACCEL_FLOAT16) file_.computes_float16 = true;
-    if (!content.empty() && type != nullptr && type->dtype == VACCEL_STRING && !are_strings(content, count)) {
-      refuse(VACCEL_INVALID_ARGUMENT, "tensor '%s' has %zu bytes that are not its %llu strings",
-             printable(tensor.text(kName)).c_str(), content.size(), static_cast<unsigned long long>(count));
+    if (!content.empty()) {
+      if (type != nullptr && type->dtype == VACCEL_STRING && !are_strings(content, count)) {
+        refuse(VACCEL_INVALID_ARGUMENT, "tensor '%s' has %zu bytes that are not its %llu strings",
+               printable(tensor.text(kName)).c_str(), content.size(), static_cast<unsigned long long>(count));
+      }
+      return Dataflow::Source::kConstant;
     }
+    if (type != nullptr && type->dtype == VACCEL_FLOAT16) file_.computes_float16 = true;
+    if (tensor.number<uint8_t>(kIsVariable, 0) != 0) {
+      file_.has_variables = true;
+      return Dataflow::Source::kVariable;
+    }
+    return count == 0 ? Dataflow::Source::kEmpty : Dataflow::Source::kNone;
   }
 
   std::vector<FileTensor> read_side(const Table& subgraph, const char* kind, unsigned field) const {
     const Elements tensors = subgraph.tables(kTensors);
     const Elements indices = subgraph.numbers(field, sizeof(int32_t));
     std::vector<FileTensor> side;
+    // read_subgraph() has looked at the indices.
     for (size_t position = 0; position < indices.count; ++position) {
-      const auto index = subgraph.number_at<int32_t>(indices, position);
-      if (index < 0 || static_cast<size_t>(index) >= tensors.count) {
-        refuse(VACCEL_INVALID_ARGUMENT, "%s %zu is tensor %d; the model has %zu", kind, position, index,
-               tensors.count);
-      }
-      const Table tensor = subgraph.table_at(tensors, static_cast<size_t>(index));
-      side.push_back(describe(tensor, kind));
-      const auto buffer = tensor.number<uint32_t>(kBuffer, 0);
-      if (field == kInputs && !model_.table_at(buffers_, buffer).bytes(0).empty()) {
-        // Its values would be written over the file's own bytes.
-        refuse(VACCEL_INVALID_ARGUMENT, "input '%s' is a constant of the model",
-               printable(side.back().name).c_str());
-      }
+      const auto index = static_cast<size_t>(subgraph.number_at<int32_t>(indices, position));
+      side.push_back(describe(subgraph.table_at(tensors, index), kind));
     }
     return side;
   }
@@ -256,6 +289,7 @@ class Reader {
   Elements subgraphs_;
   Elements buffers_;
   std::vector<int32_t> operators_;  // what the codes stand for
+  size_t visits_ = 0;
   ModelFile file_;
 };
 

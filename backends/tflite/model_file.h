@@ -5,7 +5,8 @@
 // caller, since a tenant's file may be made to break it.
 //
 // TensorFlow Lite verifies by itself that all offsets in the file lead to where they must (TfLiteModelCreate), and that
-// indices of tensors and sizes of constants are right. Nothing here knows what single operators do.
+// constants have the sizes of their shapes. Nothing here knows what single operators do: a file can still hold one that
+// its kernel does not survive, which is what a worker's jail is for.
 #pragma once
 
 #include <cstddef>
@@ -37,6 +38,7 @@ struct ModelFile {
   std::vector<std::string> custom_operators;
   bool has_variables = false;     ///< Tensors that keep their values from run to run, until they are reset.
   bool computes_float16 = false;  ///< Some tensor that is no constant is float16.
+  bool computes_in_vain = false;  ///< Some result of an operator is read by nobody.
   [[nodiscard]] bool is_dynamic() const;
 };
 
