@@ -13,9 +13,19 @@ namespace {
 constexpr std::string_view kEdgeTpuOperator = "edgetpu-custom-op";
 constexpr std::string_view kUnresolved = "unresolved custom op";
 
-int threads_of(const Options& options) {
-  if (options.threads > 0) return options.threads;
+constexpr int kMostInterpretersByDefault = 8;
+
+int cores() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+int threads_of(const Options& options) {
+  return options.threads > 0 ? options.threads : cores();
+}
+
+size_t interpreters_of(const Options& options) {
+  return static_cast<size_t>(options.interpreters > 0 ? options.interpreters
+                                                      : std::min(cores(), kMostInterpretersByDefault));
 }
 
 bool is_for_edge_tpu(const ModelFile& file) {
@@ -86,7 +96,7 @@ Model::Model(const Api& api, Delegates& delegates, const Options& options,
       bytes_(source),
       file_(ModelFile::read(bytes_.bytes())),
       model_(nullptr, Release<TfLiteModel>{api.model_delete}),
-      pool_([this] { return make_interpreter(); }, static_cast<size_t>(options.interpreters)) {
+      pool_([this] { return make_interpreter(); }, interpreters_of(options)) {
   if (is_for_edge_tpu(file_) && !delegates.has_libraries()) refuse_operators(file_, delegates, "");
   model_.reset(api.model_create(bytes_.bytes().data(), bytes_.bytes().size()));
   if (model_ == nullptr) {

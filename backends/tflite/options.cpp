@@ -20,13 +20,13 @@ bool parse_boolean(const vaccel_backend_option& option) {
   return value == "true";
 }
 
-int parse_number(const vaccel_backend_option& option, int least, int most) {
+int parse_number(const vaccel_backend_option& option, int most) {
   const std::string_view value = option.value;
-  int number = least - 1;
+  int number = -1;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc() || end != value.data() + value.size() || number < least || number > most) {
-    refuse(VACCEL_INVALID_ARGUMENT, "%s: '%s' is %s; it must be an integer, %d to %d", option.where,
-           option.key, option.value, least, most);
+  if (error != std::errc() || end != value.data() + value.size() || number < 0 || number > most) {
+    refuse(VACCEL_INVALID_ARGUMENT, "%s: '%s' is %s; it must be an integer, 0 to %d", option.where,
+           option.key, option.value, most);
   }
   return number;
 }
@@ -65,9 +65,9 @@ Options parse_options(const vaccel_backend_option* options, size_t count) {
     if (key == "library") {
       parsed.library = option.value;
     } else if (key == "threads") {
-      parsed.threads = parse_number(option, 0, kMostThreads);
+      parsed.threads = parse_number(option, kMostThreads);
     } else if (key == "interpreters") {
-      parsed.interpreters = parse_number(option, 1, kMostInterpreters);
+      parsed.interpreters = parse_number(option, kMostInterpreters);
     } else if (key == "xnnpack") {
       parsed.xnnpack = parse_boolean(option);
     } else if (key.starts_with("delegates.")) {

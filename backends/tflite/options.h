@@ -3,9 +3,11 @@
 // The options of [backend.tflite].
 //
 //   library       path of libtensorflowlite_c.so; default: beside the backend, else where the loader finds it
-//   threads       threads within one run; 0, the default: one for each core
-//   interpreters  how many runs of one model may be under way at once; default 4. Each has the model's working memory
-//                 and its weights as XNNPACK packs them; more runs wait for their turn
+//   threads       threads within one run; default 1, as TensorFlow Lite's own; 0: one for each core. They spin between
+//                 operations, so one that has to share its core slows all the others down
+//   interpreters  how many runs of one model may be under way at once; 0, the default: one for each core, and 8 at most.
+//                 Each has the model's working memory and its weights as XNNPACK packs them; more runs wait for their
+//                 turn
 //   xnnpack       whether XNNPACK computes what it can; default true, and without effect in a library without it
 //   delegates     [{ library = "libedgetpu.so.1", required = false, KEY = VALUE... }, ...]: shared libraries that take
 //                 operators to other devices, in order of preference; the keys are the delegate's own
@@ -27,8 +29,8 @@ struct DelegateOptions {
 
 struct Options {
   std::string library;
-  int threads = 0;
-  int interpreters = 4;
+  int threads = 1;
+  int interpreters = 0;
   bool xnnpack = true;
   std::vector<DelegateOptions> delegates;
 };

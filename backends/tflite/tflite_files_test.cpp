@@ -90,8 +90,7 @@ TEST_F(TfliteFilesTest, WhatIsNoModelIsRefused) {
                                  " bytes, those from the fifth on are not \"TFL3\"");
   }
   EXPECT_EQ(refusal(""), "model.tflite is empty");
-  for (size_t place = 4; place < 8; ++place)
-    std::copy_n("TFL3" + place - 4, 1, noise.begin() + static_cast<std::ptrdiff_t>(place));
+  noise.replace(4, 4, "TFL3");
   EXPECT_TRUE(refusal(noise).starts_with("the file is damaged")) << refusal(noise);
   EXPECT_EQ(refusal(TfliteModel(two_sums()).file(2)),
             "the model has schema version 2; 3 is what TensorFlow Lite runs");

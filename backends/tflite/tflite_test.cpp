@@ -278,15 +278,15 @@ TEST_F(TfliteTest, KnowsItsOptions) {
     return runtime::testing::why_not(*runtime, "tflite");
   };
   EXPECT_EQ(
-      problem({{"threads", "2", "f:1:1"}, {"interpreters", "2", "f:2:1"}, {"xnnpack", "false", "f:3:1"}}),
+      problem({{"threads", "2", "f:1:1"}, {"interpreters", "0", "f:2:1"}, {"xnnpack", "false", "f:3:1"}}),
       "");
   ASSERT_NE(model, nullptr);
   EXPECT_EQ(problem({{"treads", "2", "f:1:1"}}),
             "f:1:1: unknown option 'treads'; there are: library, threads, interpreters, xnnpack, delegates");
   EXPECT_EQ(problem({{"threads", "two", "f:1:1"}}),
             "f:1:1: 'threads' is two; it must be an integer, 0 to 1024");
-  EXPECT_EQ(problem({{"interpreters", "0", "f:2:1"}}),
-            "f:2:1: 'interpreters' is 0; it must be an integer, 1 to 1024");
+  EXPECT_EQ(problem({{"interpreters", "-1", "f:2:1"}}),
+            "f:2:1: 'interpreters' is -1; it must be an integer, 0 to 1024");
   EXPECT_EQ(problem({{"xnnpack", "1", "f:1:1"}}), "f:1:1: 'xnnpack' is 1; it must be true or false");
   EXPECT_EQ(problem({{"delegates.0.required", "true", "f:1:1"}}),
             "delegate 0 of [backend.tflite] has no library");
