@@ -90,6 +90,28 @@ TEST_F(TfliteTest, PassesStrings) {
   }
 }
 
+TEST_F(TfliteTest, QuantisedModelsTakeAndGiveTheirOwnIntegers) {
+  // "sum" = x + x in int8, "real" = x as it is meant, "bytes" = real in uint8: each with its own scale and zero point.
+  for (const char* xnnpack : {"true", "false"}) {
+    SCOPED_TRACE(xnnpack);
+    Graph graph;
+    graph.inputs() = {graph.tensor({"x", kInt8, {4}, {}, false, UINT32_MAX, 0.5F, 10})};
+    const int32_t sum = graph.tensor({"sum", kInt8, {4}, {}, false, UINT32_MAX, 1, 0});
+    const int32_t real = graph.tensor({"real", kFloat, {4}, {}});
+    const int32_t bytes = graph.tensor({"bytes", kUint8, {4}, {}, false, UINT32_MAX, 2, 128});
+    graph.outputs() = {sum, real, bytes};
+    graph.node(kAdd, {0, 0}, {sum}).node(kDequantize, {0}, {real}).node(kQuantize, {real}, {bytes});
+    ASSERT_EQ(open(TfliteModel(graph), {{"xnnpack", xnnpack, "f:1:1"}}), "");
+    TestCall call("infer", model);
+    ASSERT_EQ(call.input("x", VACCEL_INT8, {4}, std::vector<int8_t>{10, 14, -10, 127}).run(*runtime),
+              VACCEL_OK)
+        << call.sentence;
+    EXPECT_EQ(call.outputs[0].as<int8_t>(), (std::vector<int8_t>{0, 4, -20, 117}));
+    EXPECT_EQ(call.outputs[1].as<float>(), (std::vector<float>{0, 2, -10, 58.5F}));
+    EXPECT_EQ(call.outputs[2].as<uint8_t>(), (std::vector<uint8_t>{128, 129, 123, 157}));
+  }
+}
+
 TEST_F(TfliteTest, GivesOutStringsThatItsFileHas) {
   Graph graph;
   const int32_t x = graph.input("x", kFloat, {1});

@@ -37,11 +37,13 @@ enum FileType : int8_t {
 /// BuiltinOperator of the schema.
 enum Operation : int32_t {
   kAdd = 0,
+  kDequantize = 6,
   kReshape = 22,
   kCustom = 32,
   kSequenceRnn = 35,
   kFill = 94,
   kWhere = 109,
+  kQuantize = 114,
   kWhile = 119,
   kCallOnce = 129,
   kVarHandle = 142,
@@ -62,6 +64,8 @@ struct FileTensorToWrite {
   std::string content;         ///< Of a constant.
   bool variable = false;
   uint32_t buffer = UINT32_MAX;  ///< An index to write instead of the right one.
+  float scale = 0;               ///< Of a quantised one: real = scale * (stored - zero_point).
+  int64_t zero_point = 0;
 };
 
 /// A subgraph under construction.
@@ -200,11 +204,18 @@ class TfliteModel {
       const auto shape = builder_.CreateVector(sizes);
       const auto signature = builder_.CreateVector(one.shape);
       const auto name = builder_.CreateString(one.name);
+      const auto scales = builder_.CreateVector(std::vector<float>{one.scale});
+      const auto zero_points = builder_.CreateVector(std::vector<int64_t>{one.zero_point});
+      const Offset quantisation = table([&] {
+        offset(2, scales);
+        offset(3, zero_points);
+      });
       return table([&] {
         offset(0, shape);
         builder_.AddElement<int8_t>(place(1), one.type, 0);
         builder_.AddElement<uint32_t>(place(2), index, 0);
         offset(3, name);
+        if (one.scale != 0) offset(4, quantisation);
         builder_.AddElement<uint8_t>(place(5), one.variable ? 1 : 0, 0);
         if (sizes != one.shape) offset(7, signature);
         builder_.AddElement<uint8_t>(place(8), 1, 0);
