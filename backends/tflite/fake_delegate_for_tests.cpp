@@ -5,7 +5,8 @@
 // chance.
 //
 // Options: factor = a number; fail = a sentence, with which no delegate is made; gate = the path of a FIFO, from which a
-// run whose first value is negative reads a byte before it goes on.
+// run whose first value is negative reads a byte before it goes on; gone = a path: as long as it exists, the device does
+// not.
 #include <tensorflow/lite/c/common.h>
 
 #include <fcntl.h>
@@ -23,6 +24,7 @@ struct FakeDelegate {
   TfLiteDelegate base{};
   float factor = 1;
   std::string gate;
+  std::string gone;
 };
 
 // What goes into the node that was taken, and what comes out.
@@ -58,6 +60,10 @@ TfLiteStatus prepare(TfLiteContext* context, TfLiteNode* node) {
                                make_array({shape->data, shape->data + shape->size}));
 }
 
+bool is_gone(const FakeDelegate& delegate) {
+  return !delegate.gone.empty() && ::access(delegate.gone.c_str(), F_OK) == 0;
+}
+
 void wait_at(const std::string& gate) {
   const int file = ::open(gate.c_str(), O_RDONLY | O_CLOEXEC);
   char byte = 0;
@@ -71,6 +77,7 @@ TfLiteStatus invoke(TfLiteContext* context, TfLiteNode* node) {
   const TfLiteTensor& input = context->tensors[kernel->input];
   TfLiteTensor& output = context->tensors[kernel->output];
   const size_t count = input.bytes / sizeof(float);
+  if (is_gone(*kernel->delegate)) return kTfLiteDelegateError;
   if (!kernel->delegate->gate.empty() && input.data.f[0] < 0) wait_at(kernel->delegate->gate);
   for (size_t index = 0; index < count; ++index)
     output.data.f[index] = kernel->delegate->factor * input.data.f[index] + 1;
@@ -119,10 +126,16 @@ __attribute__((visibility("default"))) TfLiteDelegate* tflite_plugin_create_dele
       made->factor = std::strtof(values[index], nullptr);
     } else if (key == "gate") {
       made->gate = values[index];
+    } else if (key == "gone") {
+      made->gone = values[index];
     } else {
       report(key == "fail" ? values[index] : ("no such option: " + key).c_str());
       return nullptr;
     }
+  }
+  if (is_gone(*made)) {
+    report("no device of that kind");
+    return nullptr;
   }
   made->base.data_ = made.get();
   made->base.Prepare = take_operators;

@@ -157,8 +157,12 @@ void Interpreter::take_strings(TfLiteTensor* tensor, const vaccel_tensor& input)
 
 void Interpreter::invoke() {
   words_.clear();
-  if (api_.invoke(interpreter_.get()) != kTfLiteOk)
-    refuse(VACCEL_INTERNAL, "TensorFlow Lite failed: %s", words_.c_str());
+  if (api_.invoke(interpreter_.get()) == kTfLiteOk) return;
+  // A device may be there again the next time; this interpreter is not used any more.
+  if (!delegates_.empty()) {
+    refuse(VACCEL_UNAVAILABLE, "TensorFlow Lite failed, or a delegate did: %s", words_.c_str());
+  }
+  refuse(VACCEL_INTERNAL, "TensorFlow Lite failed: %s", words_.c_str());
 }
 
 Interpreter::Known Interpreter::output_shape(size_t index) const {

@@ -102,6 +102,24 @@ TEST_F(DelegatesTest, OneThatDoesNotWorkIsSkippedUnlessItIsRequired) {
             "delegate");
 }
 
+TEST_F(DelegatesTest, ADeviceThatVanishesMayComeBack) {
+  const std::filesystem::path gone = folder.path() / "gone";
+  ASSERT_EQ(open(custom(kEdgeTpuOperator, {1}), with(kFakeDelegate, {{"gone", gone.string()}})), "");
+  const auto run = [&](vaccel_status expected) {
+    TestCall call("infer", model);
+    EXPECT_EQ(call.input("x", VACCEL_FLOAT32, {1}, std::vector<float>{1}).run(*runtime), expected);
+    return call.sentence;
+  };
+  EXPECT_EQ(run(VACCEL_OK), "");
+  runtime::testing::write_text(gone, "");
+  EXPECT_EQ(run(VACCEL_UNAVAILABLE),
+            "TensorFlow Lite failed, or a delegate did: Node number 1 (FakeEdgeTpu) failed to invoke.");
+  EXPECT_EQ(run(VACCEL_UNAVAILABLE),
+            std::string("delegate '") + kFakeDelegate + "' failed: no device of that kind");
+  std::filesystem::remove(gone);
+  EXPECT_EQ(run(VACCEL_OK), "");
+}
+
 // A model with one interpreter, on which a run can be held until it is let go.
 class HeldTest : public DelegatesTest {
  protected:

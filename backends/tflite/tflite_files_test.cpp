@@ -2,10 +2,13 @@
 //
 // Files that are not what they should be, from random bytes to models that are made to break TensorFlow Lite: each is
 // refused with a sentence, or does no harm.
+#include <dlfcn.h>
+
 #include <algorithm>
 #include <random>
 
 #include "tflite_testing.h"
+#include "vaccel/backend.h"
 
 namespace vaccel::tflite {
 namespace {
@@ -237,6 +240,71 @@ TEST_F(TfliteFilesTest, CallsThatNeverEndAreRefused) {
     deep.subgraph(loop(1, index + 1));
   deep.subgraph(leaf);
   EXPECT_NE(refusal(deep).find("deeper than 32"), std::string::npos) << refusal(deep);
+}
+
+// The backend's table, without a runtime: for what the runtime never does.
+class TableTest : public TfliteFilesTest {
+ protected:
+  void SetUp() override {
+    TfliteFilesTest::SetUp();
+    if (IsSkipped()) return;
+    void* library = ::dlopen((runtime::testing::backend_folder() / "libvaccel-backend-tflite.so").c_str(),
+                             RTLD_NOW | RTLD_LOCAL);
+    ASSERT_NE(library, nullptr) << ::dlerror();
+    const auto entry =
+        reinterpret_cast<decltype(&vaccel_backend_entry)>(::dlsym(library, VACCEL_BACKEND_ENTRY));
+    ASSERT_NE(entry, nullptr);
+    table = entry();
+    ASSERT_EQ(table->create(&host, nullptr, 0, &error, &instance), VACCEL_OK) << sentence;
+  }
+  void TearDown() override {
+    if (instance != nullptr) table->destroy(instance);
+    TfliteFilesTest::TearDown();
+  }
+
+  // Opens a model and tells how many inputs it has.
+  size_t inputs_of(const vaccel_backend_model_source& source) {
+    sentence.clear();
+    vaccel_backend_model* opened = nullptr;
+    if (table->model_open(instance, &source, &error, &opened) != VACCEL_OK) return 0;
+    const vaccel_tensor_info* infos = nullptr;
+    size_t input_count = 0;
+    size_t output_count = 0;
+    table->model_describe(opened, &infos, &input_count, &infos, &output_count);
+    table->model_close(opened);
+    return input_count;
+  }
+
+  std::string sentence;
+  const vaccel_backend* table = nullptr;
+  vaccel_backend_instance* instance = nullptr;
+  vaccel_backend_host host{sizeof host, nullptr, [](void*, int, const char*) {}};
+  vaccel_backend_error error{&sentence, [](void* context, vaccel_status status, const char* words) {
+                               *static_cast<std::string*>(context) = words;
+                               return status;
+                             }};
+};
+
+TEST_F(TableTest, ModelsMayLieInAFileOrAnywhereInMemory) {
+  const std::string whole = TfliteModel(two_sums()).file();
+  vaccel_backend_model_source source{};
+  source.size = sizeof source;
+  source.name = "m";
+  source.format = "tflite";
+  const std::filesystem::path file = folder.path() / "file.tflite";
+  runtime::testing::write_text(file, whole);
+  source.path = file.c_str();
+  EXPECT_EQ(inputs_of(source), 2u) << sentence;
+  source.path = "/nonexistent/file.tflite";
+  EXPECT_EQ(inputs_of(source), 0u);
+  EXPECT_EQ(sentence, "cannot read /nonexistent/file.tflite");
+  source.path = nullptr;
+  for (size_t shift = 0; shift < 4; ++shift) {
+    const std::string shifted = std::string(shift, '\0') + whole;
+    source.data = shifted.data() + shift;
+    source.data_size = whole.size();
+    EXPECT_EQ(inputs_of(source), 2u) << sentence;
+  }
 }
 
 }  // namespace
