@@ -16,14 +16,6 @@ namespace {
 using namespace testing;
 using runtime::testing::TestCall;
 
-#if defined(__has_feature)
-constexpr bool kAddressSanitizer = __has_feature(address_sanitizer);
-#elif defined(__SANITIZE_ADDRESS__)
-constexpr bool kAddressSanitizer = true;
-#else
-constexpr bool kAddressSanitizer = false;
-#endif
-
 class TfliteFilesTest : public TfliteTest {
  protected:
   // What opening says, without whose model it is.
@@ -115,7 +107,7 @@ TEST_F(TfliteFilesTest, AFileThatIsCutOffIsRefusedWhereverThatIs) {
 TEST_F(TfliteFilesTest, NoDamageDoesHarm) {
   const std::string whole = TfliteModel(two_sums()).file();
   std::vector<std::string> files;
-  for (size_t place = 8; place < whole.size(); ++place) {
+  for (size_t place = 8; place < whole.size(); place += 3) {
     files.push_back(whole);
     files.back()[place] = static_cast<char>(place % 2 == 0 ? 0xff : 0x01);
   }
@@ -137,8 +129,8 @@ TEST_F(TfliteFilesTest, TensorsThatAreTooLargeAreRefused) {
 }
 
 TEST_F(TfliteFilesTest, OperatorsThatAskForTooMuchMemoryFail) {
-  if (kAddressSanitizer)
-    GTEST_SKIP() << "skipped: AddressSanitizer ends the process where there is no memory";
+  if (kAddressSanitizer || kThreadSanitizer)
+    GTEST_SKIP() << "skipped: a sanitizer ends the process where there is no memory";
   Graph graph;
   const int32_t x = graph.input("x", kFloat, {});
   const int32_t y = graph.output("y", kFloat, {1});
