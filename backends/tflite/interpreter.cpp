@@ -91,11 +91,12 @@ void Interpreter::report(void* self, const char* format, va_list arguments) {
 
 bool Interpreter::allocate() {
   words_.clear();
-  return api_.allocate_tensors(interpreter_.get()) == kTfLiteOk;
+  allocated_ = api_.allocate_tensors(interpreter_.get()) == kTfLiteOk;
+  return allocated_;
 }
 
 bool Interpreter::fits(const vaccel_backend_run& run) const {
-  if (shapes_.size() != run.input_count) return false;
+  if (!allocated_ || shapes_.size() != run.input_count) return false;
   for (size_t index = 0; index < run.input_count; ++index) {
     const vaccel_tensor& input = run.inputs[index];
     if (!std::equal(shapes_[index].begin(), shapes_[index].end(), input.shape, input.shape + input.rank))

@@ -56,7 +56,8 @@ class Interpreter {
   std::vector<Handle<TfLiteDelegate>> delegates_;
   Handle<TfLiteDelegate> xnnpack_;
   Handle<TfLiteInterpreter> interpreter_;
-  std::vector<std::vector<int>> shapes_;  // of the inputs, as they are now; none: nothing is allocated
+  bool allocated_ = false;
+  std::vector<std::vector<int>> shapes_;  // of the inputs, as they were last asked for
 };
 
 }  // namespace vaccel::tflite

@@ -120,6 +120,26 @@ TEST_F(DelegatesTest, ADeviceThatVanishesMayComeBack) {
   EXPECT_EQ(run(VACCEL_OK), "");
 }
 
+TEST_F(DelegatesTest, AModelMayHaveNoInputs) {
+  const std::filesystem::path gone = folder.path() / "gone";
+  Graph graph;
+  const int32_t three = graph.constant<float>("three", kFloat, {1}, {3});
+  graph.node(kCustom, {three}, {graph.output("y", kFloat, {1})}, {}, kEdgeTpuOperator);
+  std::vector<BackendOption> options = with(kFakeDelegate, {{"gone", gone.string()}});
+  options.push_back({"xnnpack", "false", "f:2:1"});  // which would have made everything ready
+  ASSERT_EQ(open(TfliteModel(graph), std::move(options)), "");
+  for (const bool first : {true, false}) {
+    TestCall call("infer", model);
+    ASSERT_EQ(call.run(*runtime), VACCEL_OK) << call.sentence;
+    EXPECT_EQ(call.outputs[0].as<float>(), std::vector<float>{4});
+    if (!first) break;
+    // Has the interpreter thrown away that opening the model has made ready.
+    runtime::testing::write_text(gone, "");
+    EXPECT_EQ(TestCall("infer", model).run(*runtime), VACCEL_UNAVAILABLE);
+    std::filesystem::remove(gone);
+  }
+}
+
 // A model with one interpreter, on which a run can be held until it is let go.
 class HeldTest : public DelegatesTest {
  protected:
