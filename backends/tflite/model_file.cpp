@@ -2,7 +2,7 @@
 #include "model_file.h"
 
 #include <algorithm>
-#include <cstdio>
+#include <cmath>
 #include <limits>
 
 #include "dataflow.h"
@@ -22,10 +22,12 @@ enum TensorField : unsigned {
   kType = 1,
   kBuffer = 2,
   kName = 3,
+  kQuantisation = 4,
   kIsVariable = 5,
   kShapeSignature = 7,
   kHasRank = 8
 };
+enum QuantisationField : unsigned { kScales = 2 };
 enum OperatorCodeField : unsigned { kShortCode = 0, kCustomName = 1, kCode = 3 };
 enum OperatorField : unsigned {
   kCodeIndex = 0,
@@ -171,21 +173,33 @@ class Reader {
     if (!flow.uses_all()) file_.computes_in_vain = true;
   }
 
-  // Calls `visit` with each of a vector's tensors. A file whose tables share their vectors could have any number of them,
+  // Calls `visit` with each of a vector's numbers. A file whose tables share their vectors could have any number of them,
   // and an honest one has fewer than it has bytes.
-  template <typename Visit>
+  template <typename Number = int32_t, typename Visit>
   void for_each(const Table& table, unsigned field, Visit visit) {
-    const Elements indices = table.numbers(field, sizeof(int32_t));
-    visits_ += indices.count;
+    const Elements elements = table.numbers(field, sizeof(Number));
+    visits_ += elements.count;
     if (visits_ > bytes_.size()) {
       refuse(VACCEL_INVALID_ARGUMENT,
-             "the file is damaged: its %zu bytes refer to tensors more often than that", bytes_.size());
+             "the file is damaged: its %zu bytes have more numbers than that in their tables", bytes_.size());
     }
-    for (size_t index = 0; index < indices.count; ++index)
-      visit(table.number_at<int32_t>(indices, index));
+    for (size_t index = 0; index < elements.count; ++index)
+      visit(table.number_at<Number>(elements, index));
+  }
+
+  // Kernels end the process where a scale makes no number of a real one.
+  void check_quantisation(const Table& tensor) {
+    if (!tensor.has(kQuantisation)) return;
+    for_each<float>(tensor.table(kQuantisation), kScales, [&](float scale) {
+      if (std::isfinite(scale) && scale >= 0) return;
+      refuse(VACCEL_INVALID_ARGUMENT,
+             "tensor '%s' has a quantisation scale of %g; it must be finite and not negative",
+             printable(tensor.text(kName)).c_str(), static_cast<double>(scale));
+    });
   }
 
   Dataflow::Source read_tensor(const Table& tensor) {
+    check_quantisation(tensor);
     const std::vector<int64_t> shape = dimensions(tensor, kShape);
     const ElementType* type = type_in_file(tensor.number<int8_t>(kType, 0));
     const uint64_t count = count_elements(tensor, shape, type != nullptr && type->size != 0 ? type->size : 1);

@@ -171,6 +171,11 @@ TEST_F(TfliteFilesTest, TensorsThatAreNotWhatTheySeemAreRefused) {
       strings.tensor({"labels", kString, {2}, std::string("\2\0\0\0\x10\0\0\0\xff\xff\0\0\x10\0\0\0", 16)}));
   EXPECT_EQ(refusal(TfliteModel(strings)), "tensor 'labels' has 16 bytes that are not its 2 strings");
 
+  Graph scale = two_sums();
+  scale.tensor({"scaled", kInt8, {1}, {}, false, UINT32_MAX, -0.5F, 0});
+  EXPECT_EQ(refusal(TfliteModel(scale)),
+            "tensor 'scaled' has a quantisation scale of -0.5; it must be finite and not negative");
+
   Graph complex = two_sums();
   complex.outputs().push_back(complex.tensor({"z", kComplex64, {1}, std::string(8, '\0')}));
   EXPECT_EQ(refusal(TfliteModel(complex)),
