@@ -20,6 +20,7 @@ class Catalogue(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
         self.entry = self.folder / "catalogue/mobilenet"
+        self.original = self.folder / "catalogue/mobilenet-tflite"
 
     def make(self, **variables) -> subprocess.CompletedProcess:
         if "VACCEL_PARTS" not in variables and not MODELS.is_dir():
@@ -47,6 +48,7 @@ class Catalogue(unittest.TestCase):
                                  {".made-from", "model.toml"} | {file for file, _ in files})
         labels = (self.entry / "labels.txt").read_text().splitlines()
         self.assertEqual((len(labels), labels[286]), (1001, "Egyptian cat"))
+        self.assertEqual((self.original / "model.tflite").read_bytes(), (MODELS / "mobilenet_v1_1.0_224.tflite").read_bytes())
 
     def test_constants_that_nothing_uses_are_left_out(self):
         import onnx
@@ -68,7 +70,11 @@ class Catalogue(unittest.TestCase):
     def test_is_made_again_where_a_file_is_gone_or_the_stamp_is_old(self):
         self.make()
         (self.entry / "labels.txt").unlink()
-        self.assertIn("catalogue entry mobilenet", self.make().stdout)
+        (self.original / "model.tflite").unlink()
+        again = self.make().stdout
+        self.assertIn("catalogue entry mobilenet ", again)
+        self.assertIn("catalogue entry mobilenet-tflite ", again)
+        self.assertTrue((self.original / "model.tflite").is_file())
         self.assertTrue((self.entry / "labels.txt").is_file())
         (self.entry / ".made-from").write_text("something else")
         self.assertIn("catalogue entry mobilenet", self.make().stdout)

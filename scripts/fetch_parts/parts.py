@@ -22,7 +22,7 @@ class Source:
     """Where some of a part's files come from: an npm tarball or a Debian package."""
 
     def __init__(self, recipe: dict, tarballs: dict[str, Tarball], architecture: str):
-        self.files = recipe["files"]
+        self.files = {target: pattern.replace("{arch}", architecture) for target, pattern in recipe["files"].items()}
         if "npm" in recipe:
             self.origin = tarballs[recipe["npm"]]
         else:

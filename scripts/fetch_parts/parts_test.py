@@ -87,6 +87,13 @@ class Unpacked(unittest.TestCase):
         self.write_recipe(self.CONTENT | {"package/z": b"z"}, '{ "x" = "package/?" }')
         self.assertIn("found package/a, package/z", self.make().stderr)
 
+    def test_files_of_this_architecture(self):
+        machine = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
+        self.write_recipe(self.CONTENT | {f"package/{machine}/a": b"ours"}, '{ "a" = "package/{arch}/a" }')
+        done = self.make()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.content(), {"a": b"ours"})
+
     def test_another_architecture(self):
         self.write_recipe(self.CONTENT, '{ "a" = "package/a" }', 'architectures = ["vax"]')
         done = self.make()
