@@ -114,6 +114,8 @@ Status read_description(const std::filesystem::path& file, const std::string& fo
   }
   if (auto table = root.table("image")) model.image = read_image(*table);
   if (auto table = root.table("classify")) model.classify = read_classify(*table);
+  model.inputs = read_tensor_declarations(root, "inputs");
+  model.outputs = read_tensor_declarations(root, "outputs");
   if (model.task == Task::kClassify) {
     if (!root.has("image")) root.mistake("image", "table [image] is missing: task \"classify\" needs it");
     if (!root.has("classify"))

@@ -20,6 +20,7 @@
 
 #include "core/status.h"
 #include "runtime/file_bytes.h"
+#include "runtime/tensor_declaration.h"
 
 namespace vaccel::runtime {
 
@@ -65,6 +66,8 @@ struct ModelDescription {
   std::vector<std::string> backends;  ///< In order of preference; empty: any.
   std::optional<ImageInput> image;
   std::optional<ClassifyOutput> classify;
+  std::vector<TensorDeclaration> inputs;  ///< [[inputs]] and [[outputs]]: of formats that do not tell them.
+  std::vector<TensorDeclaration> outputs;
 };
 
 struct CatalogueEntry {

@@ -45,6 +45,9 @@ class TomlTable {
   std::optional<std::vector<std::string>> strings(std::string_view key);
   /// An array of `count` finite numbers.
   std::optional<std::vector<double>> numbers(std::string_view key, size_t count);
+  /// An array of at most `most_count` integers within [least, most].
+  std::optional<std::vector<int64_t>> integers(std::string_view key, int64_t least, int64_t most,
+                                               size_t most_count);
 
   std::optional<TomlTable> table(std::string_view key);
   std::vector<TomlTable> tables(std::string_view key);  ///< An array of tables: [[key]].
