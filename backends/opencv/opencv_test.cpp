@@ -40,14 +40,15 @@ class OpencvTest : public ::testing::Test {
     model = nullptr;
   }
 
-  // Makes a catalogue of one model and opens it; the failure's sentence, or "".
-  std::string open(const std::string& file, std::vector<BackendOption> options = {}) {
+  // Makes a catalogue of one model and opens it; the failure's sentence, or "". `tables` follow in model.toml.
+  std::string open(const std::string& file, std::vector<BackendOption> options = {},
+                   const std::string& tables = "") {
     close();
     runtime::testing::write_text(folder.path() / "m" / "model.onnx", file);
     runtime::testing::write_text(
         folder.path() / "m" / "model.toml",
         "name = \"m\"\ntask = \"infer\"\n[model]\nfile = \"model.onnx\"\nformat = \"onnx\"\nsha256 = \"" +
-            runtime::sha256_hex(runtime::testing::as_bytes(file)) + "\"\nbackends = [\"opencv\"]\n");
+            runtime::sha256_hex(runtime::testing::as_bytes(file)) + "\"\nbackends = [\"opencv\"]\n" + tables);
     return open_catalogue(folder.path(), "m", std::move(options));
   }
 
@@ -235,6 +236,19 @@ TEST_F(OpencvModels, OfOtherTypesThanFloat32AreRefused) {
       "model 'm' cannot be used: input 'x' is int64; OpenCV's DNN takes and gives tensors of float32 alone");
   EXPECT_EQ(open(identity(kFloat, {}).file()),
             "model 'm' cannot be used: input 'x' is a scalar; OpenCV's DNN has tensors of rank 1 and more");
+}
+
+TEST_F(OpencvModels, ThatAreDeclaredOtherwiseAreRefused) {
+  const std::string file =
+      OnnxModel().input("x", kFloat, {-1, 3}).output("y", kFloat, {-1, 3}).node("Relu", {"x"}, {"y"}).file();
+  EXPECT_EQ(open(file, {}, "[[inputs]]\nname = \"x\"\nshape = [2, -1]\n[[outputs]]\nname = \"y\"\n"), "");
+  EXPECT_EQ(open(file, {}, "[[inputs]]\nname = \"z\"\n"),
+            "model 'm' cannot be used: [[inputs]] has 'z', and its inputs are 'x'");
+  EXPECT_EQ(
+      open(file, {}, "[[outputs]]\nname = \"y\"\ndtype = \"int8\"\n"),
+      "model 'm' cannot be used: [[outputs]] says that 'y' is int8 of any rank, and it is float32 [?, 3]");
+  EXPECT_EQ(open(file, {}, "[[inputs]]\nname = \"x\"\nshape = [-1, 4]\n"),
+            "model 'm' cannot be used: [[inputs]] says that 'x' is float32 [?, 4], and it is float32 [?, 3]");
 }
 
 TEST_F(OpencvModels, TakeTwoInputsByNameAndGiveTwoOutputs) {

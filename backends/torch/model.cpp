@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model.h"
 
-#include <caffe2/serialize/read_adapter_interface.h>
 #include <torch/csrc/jit/serialization/import.h>
 
-#include <algorithm>
-#include <cstring>
+#include <istream>
+#include <streambuf>
 
 #include "failure.h"
 #include "framework.h"
@@ -16,26 +15,33 @@
 namespace vaccel::torch_backend {
 namespace {
 
-// The archive where it lies.
-class MemoryReader : public caffe2::serialize::ReadAdapterInterface {
+// The archive where it lies, as a stream: of all that LibTorch can load from, that has never changed.
+class MemoryBuffer : public std::streambuf {
  public:
-  MemoryReader(const void* data, size_t size) : data_(static_cast<const char*>(data)), size_(size) {}
-  size_t size() const override { return size_; }
-  size_t read(uint64_t position, void* buffer, size_t size, const char* /*what*/) const override {
-    if (position >= size_) return 0;
-    const size_t some = std::min(size, size_ - static_cast<size_t>(position));
-    if (some > 0) std::memcpy(buffer, data_ + position, some);
-    return some;
+  MemoryBuffer(const void* data, size_t size) {
+    auto* begin = static_cast<char*>(const_cast<void*>(data));  // which is only ever read
+    setg(begin, begin, begin + size);
   }
 
- private:
-  const char* data_;
-  size_t size_;
+ protected:
+  pos_type seekoff(off_type offset, std::ios_base::seekdir from, std::ios_base::openmode /*mode*/) override {
+    const off_type base = from == std::ios_base::beg   ? 0
+                          : from == std::ios_base::cur ? gptr() - eback()
+                                                       : egptr() - eback();
+    return seekpos(base + offset, std::ios_base::in);
+  }
+  pos_type seekpos(pos_type position, std::ios_base::openmode /*mode*/) override {
+    if (position < 0 || position > egptr() - eback()) return {off_type(-1)};
+    setg(eback(), eback() + static_cast<off_type>(position), egptr());
+    return position;
+  }
 };
 
 torch::jit::Module load(const vaccel_backend_model_source& source, const c10::Device& device) {
   if (source.data == nullptr) return torch::jit::load(std::string(source.path), device);
-  return torch::jit::load(std::make_shared<MemoryReader>(source.data, source.data_size), device);
+  MemoryBuffer buffer(source.data, source.data_size);
+  std::istream stream(&buffer);
+  return torch::jit::load(stream, device);
 }
 
 torch::jit::Module load_checked(const vaccel_backend_model_source& source, const c10::Device& device) {
@@ -56,7 +62,7 @@ struct Model::Module {
   torch::jit::Module module;
   torch::jit::Method forward;
   Signature signature;
-  std::vector<bool> written;  // by input: the script writes to it
+  std::vector<bool> copied;  // by input: the script must not have the caller's memory
 
   Module(const vaccel_backend_host* backend_host, const std::string& device_name,
          const vaccel_backend_model_source& source)
@@ -65,12 +71,12 @@ struct Model::Module {
         module(load_checked(source, device)),
         forward(module.get_method("forward")),
         signature(read_signature(forward.function().getSchema(), source)),
-        written(find_written_inputs(forward)) {}
+        copied(find_inputs_to_copy(forward)) {}
 
-  [[nodiscard]] c10::IValue prepare(const vaccel_tensor& tensor, bool is_written) const {
+  [[nodiscard]] c10::IValue prepare(const vaccel_tensor& tensor, bool is_copied) const {
     const at::Tensor wrapped = wrap(tensor);
     if (!device.is_cpu()) return wrapped.to(device);
-    return is_written ? wrapped.clone() : wrapped;
+    return is_copied ? wrapped.clone() : wrapped;
   }
 };
 
@@ -95,7 +101,7 @@ vaccel_status Model::run(vaccel_backend_run& run) const {
   const c10::InferenceMode inference;
   std::vector<c10::IValue> arguments;
   for (size_t index = 0; index < run.input_count; ++index)
-    arguments.push_back(module_->prepare(run.inputs[index], module_->written[index]));
+    arguments.push_back(module_->prepare(run.inputs[index], module_->copied[index]));
   const c10::IValue returned = module_->forward(std::move(arguments));
   const std::vector<at::Tensor> results = take_results(module_->signature, returned);
   for (size_t index = 0; index < results.size(); ++index) {

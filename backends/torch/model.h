@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A TorchScript module: loaded from memory, described as far as its code and model.toml tell, run. Inputs are used where
-// they lie, unless the script writes to them; results are copied once. Includes nothing of LibTorch.
+// they lie, unless the script may write to or keep them; results are copied once. Includes nothing of LibTorch.
 #pragma once
 
 #include <memory>

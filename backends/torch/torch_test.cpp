@@ -307,7 +307,7 @@ TEST_F(TorchModels, PassEveryElementType) {
     EXPECT_EQ(call.outputs[0].dtype, type.dtype);
     EXPECT_EQ(call.outputs[0].shape, (std::vector<int64_t>{3, 2}));
     std::vector<uint8_t> expected;
-    for (const size_t element : {0, 3, 1, 4, 2, 5})
+    for (const size_t element : {0U, 3U, 1U, 4U, 2U, 5U})
       expected.insert(expected.end(), data.begin() + static_cast<std::ptrdiff_t>(element * type.size),
                       data.begin() + static_cast<std::ptrdiff_t>((element + 1) * type.size));
     EXPECT_EQ(call.outputs[0].as<uint8_t>(), expected);
@@ -416,6 +416,26 @@ TEST_F(TorchModels, ThatWriteToTheirInputsWriteToACopy) {
     const auto* kept = static_cast<const float*>(call.call.inputs[0].data);
     EXPECT_EQ(kept[0], 1);
     EXPECT_EQ(kept[1], 2);
+  }
+}
+
+// The caller's memory is another's once the run is over.
+TEST_F(TorchModels, ThatKeepTheirInputsKeepACopy) {
+  const std::string sources[] = {
+      "def forward(self, x):\n  before = self.weight\n  self.weight = x\n  return before + 0\n",
+      "def forward(self, x):\n  before = self.weight\n  if bool(x.sum() > 0):\n    self.weight = x[:]\n  "
+      "return before + 0\n"};
+  for (const std::string& source : sources) {
+    ASSERT_EQ(open(with_weight(source, 2, 2)), "") << source;
+    TestCall first("infer", model);
+    ASSERT_EQ(first.input("x", VACCEL_FLOAT32, {2}, std::vector<float>{5, 6}).run(*runtime), VACCEL_OK)
+        << first.sentence;
+    EXPECT_EQ(first.outputs[0].as<float>(), (std::vector<float>{1, 1}));
+    std::memset(first.call.inputs[0].data, 0xff, 2 * sizeof(float));
+    TestCall second("infer", model);
+    ASSERT_EQ(second.input("x", VACCEL_FLOAT32, {2}, std::vector<float>{7, 8}).run(*runtime), VACCEL_OK)
+        << second.sentence;
+    EXPECT_EQ(second.outputs[0].as<float>(), (std::vector<float>{5, 6}));
   }
 }
 

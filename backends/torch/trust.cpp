@@ -56,6 +56,34 @@ void check_block(const torch::jit::Block& block) {
   }
 }
 
+// Whether a node may leave a tensor where a later run, or a thread that runs on, finds it: in an attribute, in a list or
+// dict (which may be an attribute's), or in code that is not seen from here.
+bool may_keep_tensors(const torch::jit::Node& node) {
+  static const c10::Symbol kKeepers[] = {c10::prim::SetAttr, c10::prim::CallMethod, c10::prim::CallFunction,
+                                         c10::prim::fork, c10::Symbol::fromQualString("prim::awaitable")};
+  for (const c10::Symbol& symbol : kKeepers) {
+    if (node.kind() == symbol) return true;
+  }
+  const c10::FunctionSchema* schema = node.maybeSchema();
+  if (schema == nullptr) return false;
+  for (size_t index = 0; index < schema->arguments().size() && index < node.inputs().size(); ++index) {
+    const c10::AliasInfo* aliases = schema->arguments()[index].alias_info();
+    const bool written = aliases != nullptr && aliases->isWrite();
+    if (written && node.inputs()[index]->type()->kind() != c10::TypeKind::TensorType) return true;
+  }
+  return false;
+}
+
+bool may_keep_tensors(const torch::jit::Block& block) {
+  for (const torch::jit::Node* node : block.nodes()) {
+    if (may_keep_tensors(*node)) return true;
+    for (const torch::jit::Block* inner : node->blocks()) {
+      if (may_keep_tensors(*inner)) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 void check_module(const torch::jit::Module& module) {
@@ -64,14 +92,15 @@ void check_module(const torch::jit::Module& module) {
     check_block(*torch::jit::toGraphFunction(*function).graph()->block());
 }
 
-std::vector<bool> find_written_inputs(const torch::jit::Method& forward) {
+std::vector<bool> find_inputs_to_copy(const torch::jit::Method& forward) {
   const auto graph = forward.graph()->copy();
   torch::jit::Inline(*graph);
+  const bool keeps = may_keep_tensors(*graph->block());
   const torch::jit::AliasDb aliases(graph);
-  std::vector<bool> written;
+  std::vector<bool> copied;
   for (size_t index = 1; index < graph->inputs().size(); ++index)
-    written.push_back(aliases.hasWriters(graph->inputs()[index]));
-  return written;
+    copied.push_back(keeps || aliases.hasWriters(graph->inputs()[index]));
+  return copied;
 }
 
 }  // namespace vaccel::torch_backend
