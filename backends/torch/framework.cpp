@@ -61,10 +61,6 @@ Listener::~Listener() {
   listening = before_;
 }
 
-std::string framework_version() {
-  return TORCH_VERSION;
-}
-
 std::string choose_device(const Options& options) {
   if (options.device == "cpu") return "cpu";
   const size_t count = torch::cuda::is_available() ? torch::cuda::device_count() : 0;

@@ -12,9 +12,6 @@
 
 namespace vaccel::torch_backend {
 
-/// Of the headers that this was built with, which is the library's: the two must be of one version.
-std::string framework_version();
-
 /// What options.device comes to here: "cpu", "cuda:0". Throws a Failure: UNAVAILABLE when it is not there.
 std::string choose_device(const Options& options);
 /// A device for people: "CPU", "CUDA: cuda:0".
