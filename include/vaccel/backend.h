@@ -67,6 +67,15 @@ typedef struct vaccel_backend_model_source {
   const char* path;   /**< A file that nobody but the host's operator writes; valid during model_open. */
   const void* data;   /**< Or the bytes, in place until model_close; see VACCEL_BACKEND_COPIES_MODELS. */
   size_t data_size;
+  /**
+   * What the model's description says of inputs and outputs ([[inputs]], [[outputs]] of model.toml), for formats whose
+   * files do not tell; mostly there is nothing. Valid during model_open. A backend that describes the model otherwise is
+   * not believed: the model is refused.
+   */
+  const vaccel_tensor_info* inputs;
+  size_t input_count;
+  const vaccel_tensor_info* outputs;
+  size_t output_count;
 } vaccel_backend_model_source;
 
 /** One run, as the runtime describes it to the backend. */

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""usage: python3 -m tflite_to_onnx IN.tflite OUT.onnx [--layout nchw|nhwc] [--int8-weights]"""
+"""usage: python3 -m tflite_to_onnx IN.tflite OUT.onnx [--layout nchw|nhwc] [--int8-weights] [--opset 13|10]"""
 
 import argparse
 import sys
@@ -14,9 +14,10 @@ def main() -> int:
     arguments.add_argument("target", type=Path)
     arguments.add_argument("--layout", choices=("nchw", "nhwc"), default="nchw", help="of the inputs")
     arguments.add_argument("--int8-weights", action="store_true", help="a quarter of the size")
+    arguments.add_argument("--opset", type=int, choices=(13, 10), default=13, help="10: for OpenCV 4.6")
     options = arguments.parse_args()
     try:
-        converted = convert(Model(options.source), options.layout, options.int8_weights)
+        converted = convert(Model(options.source), options.layout, options.int8_weights, options.opset)
     except UnsupportedModel as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

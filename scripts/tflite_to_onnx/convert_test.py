@@ -69,6 +69,22 @@ class Converted(unittest.TestCase):
         self.assertEqual(shapes(converted.graph.input), {"input": [1, 224, 224, 3]})
         self.assertEqual(converted.graph.node[0].op_type, "Transpose")
 
+    def test_opset_10_for_opencv(self):
+        converted = convert(read_model("mobilenet_v1_1.0_224.tflite"), opset=10)
+        self.assertEqual((converted.opset_import[0].version, converted.ir_version), (10, 5))
+        clips = [node for node in converted.graph.node if node.op_type == "Clip"]
+        self.assertEqual({(len(node.input), *sorted((each.name, each.f) for each in node.attribute)) for node in clips},
+                         {(1, ("max", 6.0), ("min", 0.0))})
+        self.assertEqual(len(clips), 27)
+
+    def test_opset_10_says_what_it_cannot(self):
+        with self.assertRaisesRegex(UnsupportedModel, "opset 10 has no bilinear resizing"):
+            convert(read_model("deeplabv3_257_mv_gpu.tflite"), opset=10)
+        with self.assertRaisesRegex(UnsupportedModel, "opset 10 has no weights of eight bits"):
+            convert(read_model("mobilenet_v1_1.0_224.tflite"), int8_weights=True, opset=10)
+        with self.assertRaises(ValueError):
+            convert(read_model("mobilenet_v1_1.0_224.tflite"), opset=12)
+
     def test_the_same_every_time(self):
         model = read_model("mobilenet_v1_1.0_224.tflite")
         self.assertEqual(convert(model, "nchw", True).SerializeToString(),

@@ -4,15 +4,17 @@
 import numpy as np
 from onnx import NodeProto, helper, numpy_helper
 
-from .tflite import Model
+from .tflite import Model, UnsupportedModel
 
 # Smaller constants stay in float32: eight-bit ones would save nothing.
 SMALLEST_QUANTISED = 256
 
 
 class Graph:
-    def __init__(self, model: Model, int8_weights: bool):
-        self.model, self.int8_weights = model, int8_weights
+    def __init__(self, model: Model, int8_weights: bool, opset: int):
+        if int8_weights and opset < 13:
+            raise UnsupportedModel(f"opset {opset} has no weights of eight bits with a scale for each channel")
+        self.model, self.int8_weights, self.opset = model, int8_weights, opset
         self.nodes: list[NodeProto] = []
         self.constants = {}  # name -> TensorProto
         self.outputs: list[tuple[str, list[int]]] | None = None  # set by an operator that defines the graph's outputs
@@ -47,6 +49,12 @@ class Graph:
         output = output or self.name("value")
         self.nodes.append(helper.make_node(kind, inputs, [output], name=f"{kind}_{len(self.nodes)}", **attributes))
         return output
+
+    def clip(self, value: str, low: float, high: float, output: str | None = None) -> str:
+        """The limits were attributes before opset 11 and are inputs since."""
+        if self.opset < 11:
+            return self.node("Clip", [value], output, min=float(low), max=float(high))
+        return self.node("Clip", [value, self.floats(low), self.floats(high)], output)
 
     def tensor_name(self, index: int) -> str:
         """Inputs and outputs keep their names, without TensorFlow's output number; others are numbered."""

@@ -36,7 +36,7 @@ def activate(graph: Graph, value: str, activation: int, output: str | None = Non
         return graph.node("Relu", [value], output)
     if activation in (RELU_N1_TO_1, RELU6):
         low, high = (0, 6) if activation == RELU6 else (-1, 1)
-        return graph.node("Clip", [value, graph.floats(low), graph.floats(high)], output)
+        return graph.clip(value, low, high, output)
     raise UnsupportedModel(f"activation function {activation} is not known")
 
 
@@ -94,6 +94,8 @@ def concatenation(graph: Graph, operator: Operator, output: str):
 
 
 def resize_bilinear(graph: Graph, operator: Operator, output: str):
+    if graph.opset < 11:
+        raise UnsupportedModel(f"opset {graph.opset} has no bilinear resizing as TensorFlow Lite does it")
     align_corners, half_pixel = operator.option(2, "B"), operator.option(3, "B")
     mode = "align_corners" if align_corners else "half_pixel" if half_pixel else "asymmetric"
     batch, height, width, channels = graph.model.tensors[operator.outputs[0]].shape
@@ -141,4 +143,4 @@ def write_operator(graph: Graph, operator: Operator):
         return
     unlimited = graph.name("unlimited")
     conversion(graph, operator, unlimited)
-    graph.node("Clip", [unlimited, graph.floats(limits[0]), graph.floats(limits[1])], output)
+    graph.clip(unlimited, limits[0], limits[1], output)

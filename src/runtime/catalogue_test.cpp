@@ -46,6 +46,41 @@ class CatalogueTest : public ::testing::Test {
   TemporaryFolder folder;
 };
 
+TEST_F(CatalogueTest, ReadsWhatAModelDeclaresOfItsTensors) {
+  add("m", model_toml("m", "") +
+               "[[inputs]]\nname = \"a\"\ndtype = \"int64\"\nshape = [-1, 3]\n[[inputs]]\nname = \"b\"\n"
+               "[[outputs]]\nname = \"y\"\nshape = []\n");
+  const Catalogue catalogue = read();
+  ASSERT_EQ(catalogue.find("m")->problem, "");
+  const ModelDescription& model = catalogue.find("m")->model;
+  ASSERT_EQ(model.inputs.size(), 2u);
+  EXPECT_EQ(model.inputs[0].name, "a");
+  EXPECT_EQ(model.inputs[0].dtype, VACCEL_INT64);
+  EXPECT_FALSE(model.inputs[0].any_rank);
+  EXPECT_EQ(model.inputs[0].shape, (std::vector<int64_t>{-1, 3}));
+  EXPECT_EQ(model.inputs[1].dtype, VACCEL_FLOAT32);
+  EXPECT_TRUE(model.inputs[1].any_rank);
+  ASSERT_EQ(model.outputs.size(), 1u);
+  EXPECT_FALSE(model.outputs[0].any_rank);
+  EXPECT_TRUE(model.outputs[0].shape.empty());
+  const auto views = declaration_views(model.inputs);
+  EXPECT_EQ(views[0].rank, 2);
+  EXPECT_EQ(views[1].rank, -1);
+}
+
+TEST_F(CatalogueTest, RefusesDeclarationsThatAreNone) {
+  const auto problem = [&](const std::string& table) { return problem_of(model_toml("one", "") + table); };
+  EXPECT_EQ(
+      problem("[[inputs]]\nname = \"a\"\ndtype = \"float\"\n").find("'dtype' is \"float\"; it must be "), 16u)
+      << problem("[[inputs]]\nname = \"a\"\ndtype = \"float\"\n");
+  EXPECT_NE(problem("[[outputs]]\nshape = [1]\n").find("key 'name' is missing in [outputs"),
+            std::string::npos)
+      << problem("[[outputs]]\nshape = [1]\n");
+  EXPECT_NE(problem("[[inputs]]\nname = \"a\"\n[[inputs]]\nname = \"a\"\n")
+                .find("'a' is declared twice in [[inputs]]"),
+            std::string::npos);
+}
+
 TEST_F(CatalogueTest, ReadsAllThatAModelSays) {
   std::string toml = model_toml("cats", "description = \"d\"\nlicense = \"l\"\nversion = \"2\"\n");
   toml.replace(toml.find("infer"), 5, "classify");

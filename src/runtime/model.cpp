@@ -28,6 +28,30 @@ Result<std::vector<TensorFacts>> copy_facts(const vaccel_tensor_info* infos, siz
   return facts;
 }
 
+// What model.toml declares must be what the model has, whoever knows better.
+Status check_declared(const std::vector<TensorDeclaration>& declared, const std::vector<TensorFacts>& facts,
+                      const char* kind) {
+  for (const TensorDeclaration& one : declared) {
+    const TensorFacts* fact = find_named(facts, one.name);
+    if (fact == nullptr) {
+      return failure(VACCEL_INVALID_ARGUMENT, "[[%ss]] has '%s', and its %ss are %s", kind,
+                     printable(one.name).c_str(), kind, names_of(facts).c_str());
+    }
+    const TensorFacts said{one.name, one.shape, one.any_rank, one.dtype};
+    bool fits = fact->dtype == one.dtype;
+    if (!one.any_rank && !fact->any_rank) {
+      fits = fits && std::equal(one.shape.begin(), one.shape.end(), fact->shape.begin(), fact->shape.end(),
+                                [](int64_t left, int64_t right) {
+                                  return left == -1 || right == -1 || left == right;
+                                });
+    }
+    if (fits) continue;
+    return failure(VACCEL_INVALID_ARGUMENT, "[[%ss]] says that '%s' is %s, and it is %s", kind,
+                   printable(one.name).c_str(), said.text().c_str(), fact->text().c_str());
+  }
+  return {};
+}
+
 // The backends that may run the model, best first; else why there is none.
 Result<std::vector<BackendLibrary*>> candidates(const ModelDescription& model, const Backends& backends) {
   std::vector<BackendLibrary*> found;
@@ -81,6 +105,12 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const CatalogueEntry& ent
   source.format = entry.model.format.c_str();
   source.data = model->bytes_.bytes().data();
   source.data_size = model->bytes_.bytes().size();
+  const auto declared_inputs = declaration_views(entry.model.inputs);
+  const auto declared_outputs = declaration_views(entry.model.outputs);
+  source.inputs = declared_inputs.data();
+  source.input_count = declared_inputs.size();
+  source.outputs = declared_outputs.data();
+  source.output_count = declared_outputs.size();
   BackendFailure error;
   const vaccel_backend_error sink = error.sink();
   vaccel_backend_model* handle = nullptr;
@@ -99,6 +129,9 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const CatalogueEntry& ent
   if (!input_facts) return Unexpected{input_facts.error()};
   auto output_facts = copy_facts(outputs, output_count, "output");
   if (!output_facts) return Unexpected{output_facts.error()};
+  status = check_declared(entry.model.inputs, *input_facts, "input");
+  if (status.ok()) status = check_declared(entry.model.outputs, *output_facts, "output");
+  if (!status.ok()) return Unexpected{std::move(status)};
   model->inputs_ = std::move(*input_facts);
   model->outputs_ = std::move(*output_facts);
 

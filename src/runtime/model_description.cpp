@@ -368,6 +368,8 @@ Status read_document(TomlDocument& document, const std::string& expected_name, M
   }
   if (auto table = root.table("image")) model.image = read_image(*table);
   read_task(root, model);
+  model.inputs = read_tensor_declarations(root, "inputs");
+  model.outputs = read_tensor_declarations(root, "outputs");
   return document.finish();
 }
 

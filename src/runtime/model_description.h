@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "core/status.h"
+#include "runtime/tensor_declaration.h"
 
 namespace vaccel::runtime {
 
@@ -154,6 +155,8 @@ struct ModelDescription {
   std::optional<SegmentOutput> segment;
   std::optional<PoseOutput> pose;
   std::optional<DepthOutput> depth;
+  std::vector<TensorDeclaration> inputs;  ///< [[inputs]] and [[outputs]]: of formats that do not tell them.
+  std::vector<TensorDeclaration> outputs;
 };
 
 /// Reads the text of a model.toml of the model `name` into `model`. INVALID_ARGUMENT: the first mistake, with its place;

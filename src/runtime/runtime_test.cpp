@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <span>
 #include <thread>
 
 #include "core/clock.h"

@@ -309,6 +309,32 @@ std::optional<std::vector<double>> TomlTable::numbers(std::string_view key, size
   return values;
 }
 
+std::optional<std::vector<int64_t>> TomlTable::integers(std::string_view key, int64_t least, int64_t most,
+                                                        size_t most_count) {
+  skip(key);
+  const toml::node* node = find(*node_->table, key);
+  if (node == nullptr) return std::nullopt;
+  const auto* array = node->as_array();
+  if (array == nullptr || array->size() > most_count) {
+    mistake(key, quoted(key) + " must be an array of at most " + std::to_string(most_count) +
+                     " integers, not " +
+                     (array == nullptr ? type_text(*node) : "of " + std::to_string(array->size())));
+    return std::nullopt;
+  }
+  std::vector<int64_t> values;
+  for (const toml::node& element : *array) {
+    const auto value = element.is_integer() ? element.value<int64_t>() : std::nullopt;
+    if (!value || *value < least || *value > most) {
+      node_->document->note(
+          element.source().begin,
+          quoted(key) + " must hold integers from " + std::to_string(least) + " to " + std::to_string(most));
+      return std::nullopt;
+    }
+    values.push_back(*value);
+  }
+  return values;
+}
+
 std::optional<TomlTable> TomlTable::table(std::string_view key) {
   skip(key);
   const toml::node* node = find(*node_->table, key);

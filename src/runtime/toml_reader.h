@@ -51,6 +51,9 @@ class TomlTable {
   std::optional<std::vector<double>> numbers(std::string_view key, size_t count);
   /// An array of `least` to `most` finite numbers.
   std::optional<std::vector<double>> numbers(std::string_view key, size_t least, size_t most);
+  /// An array of at most `most_count` integers within [least, most].
+  std::optional<std::vector<int64_t>> integers(std::string_view key, int64_t least, int64_t most,
+                                               size_t most_count);
 
   std::optional<TomlTable> table(std::string_view key);
   std::vector<TomlTable> tables(std::string_view key);  ///< An array of tables: [[key]].

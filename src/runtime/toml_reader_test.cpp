@@ -86,6 +86,7 @@ TEST_P(TomlMistakes, AreToldWithTheirPlace) {
   (void)root.number("ratio");
   (void)root.strings("list");
   (void)root.numbers("triple", 3);
+  (void)root.integers("sizes", -1, 100, 2);
   (void)root.choice("mode", {"fast", "slow", "off"});
   if (auto inner = root.table("inner")) (void)inner->required("x", inner->string("x"));
   for (TomlTable& one : root.tables("many"))
@@ -119,6 +120,12 @@ INSTANTIATE_TEST_SUITE_P(
                 "file.toml:2:14: 'list' must hold strings only, not an integer"},
         Mistake{"name = ''\ntriple = [1, 2]",
                 "file.toml:2:10: 'triple' must be an array of 3 numbers, not of 2"},
+        Mistake{"name = ''\nsizes = 3",
+                "file.toml:2:9: 'sizes' must be an array of at most 2 integers, not an integer"},
+        Mistake{"name = ''\nsizes = [1, 2, 3]",
+                "file.toml:2:9: 'sizes' must be an array of at most 2 integers, not of 3"},
+        Mistake{"name = ''\nsizes = [1, -2]", "file.toml:2:13: 'sizes' must hold integers from -1 to 100"},
+        Mistake{"name = ''\nsizes = [1.5]", "file.toml:2:10: 'sizes' must hold integers from -1 to 100"},
         Mistake{"name = ''\ntriple = [1, 2, inf]", "file.toml:2:17: 'triple' must hold finite numbers only"},
         Mistake{"name = ''\nmode = 'slowly'",
                 "file.toml:2:8: 'mode' is \"slowly\"; it must be \"fast\", \"slow\" or \"off\""},
