@@ -201,12 +201,20 @@ void on_vectors(const Functions<Real>& functions, vaccel_linalg_operation operat
 template <typename Real>
 void multiply_vector(const Functions<Real>& functions, const vaccel_backend_gemv& problem) {
   auto* y = static_cast<Real*>(problem.y);
+  const int64_t rows = problem.transpose != 0 ? problem.n : problem.m;
+  const auto beta = static_cast<Real>(problem.beta);
   // Whatever OpenBLAS makes of a NaN times zero, it finds none.
-  if (problem.beta == 0) std::fill_n(y, problem.transpose != 0 ? problem.n : problem.m, Real{0});
+  if (beta == 0) std::fill_n(y, rows, Real{0});
+  // It leaves y as it is where a has no elements; the operator's y is beta y then.
+  if (problem.m == 0 || problem.n == 0) {
+    for (int64_t row = 0; row < rows; ++row)
+      y[row] *= beta;
+    return;
+  }
   functions.gemv(kColumnMajor, transposition(problem.transpose), to_int(problem.m, "m"),
                  to_int(problem.n, "n"), static_cast<Real>(problem.alpha),
                  static_cast<const Real*>(problem.a), to_int(problem.lda, "lda"),
-                 static_cast<const Real*>(problem.x), 1, static_cast<Real>(problem.beta), y, 1);
+                 static_cast<const Real*>(problem.x), 1, beta, y, 1);
 }
 
 bool is_real(int dtype) {
