@@ -199,8 +199,8 @@ TEST_P(Gemm, ComputesNothingForACallThatWasCancelled) {
   TestCall call("gemm");
   call.backend(backend());
   call.call.cancelled = &cancelled;
-  call.input("a", dtype(), {1, 1}, Elements(dtype(), {1}).bytes());
-  call.input("b", dtype(), {1, 1}, Elements(dtype(), {1}).bytes());
+  call.input("a", dtype(), {1, 1}, Elements(dtype(), std::vector<double>{1}).bytes());
+  call.input("b", dtype(), {1, 1}, Elements(dtype(), std::vector<double>{1}).bytes());
   EXPECT_EQ(call.run(runtime()), VACCEL_CANCELLED);
 }
 

@@ -59,7 +59,7 @@ class LinalgTest : public ::testing::TestWithParam<BackendAndType> {
         {VACCEL_LINALG_ADD, {"add", 2}},   {VACCEL_LINALG_COPY, {"copy", 1}},
         {VACCEL_LINALG_MIN, {"min", 1}},   {VACCEL_LINALG_MAX, {"max", 1}}};
     const auto& [name, inputs] = kNamesAndInputs.at(operation);
-    const linalg_testing::Elements one(dtype(), {1});
+    const linalg_testing::Elements one(dtype(), std::vector<double>{1});
     TestCall probe(name);
     probe.backend(backend());
     const bool on_matrices = operation == VACCEL_LINALG_GEMM || operation == VACCEL_LINALG_GEMV;
