@@ -21,8 +21,6 @@ class CblasMatrix {
   CblasMatrix(vaccel_dtype dtype, int order, int64_t rows, int64_t columns, int64_t ld_gap,
               int64_t stride_gap, int64_t batch, double gap, Random& random)
       : order_(order),
-        rows_(rows),
-        columns_(columns),
         ld_(std::max<int64_t>(order == VACCEL_ROW_MAJOR ? columns : rows, 1) + ld_gap),
         stride_((order == VACCEL_ROW_MAJOR ? rows : columns) * ld_ + stride_gap),
         elements_(dtype, static_cast<size_t>(batch * stride_ + 1)),
@@ -73,7 +71,7 @@ class CblasMatrix {
   }
 
   int order_;
-  int64_t rows_, columns_, ld_, stride_;
+  int64_t ld_, stride_;
   Elements elements_;
   std::vector<bool> mine_;
 };

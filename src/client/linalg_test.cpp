@@ -11,6 +11,7 @@
 #include <fstream>
 
 #include "client/linalg_api_testing.h"
+#include "vaccel/vaccel.hpp"
 
 namespace vaccel::linalg_testing {
 namespace {
@@ -46,6 +47,28 @@ TEST_F(LinearAlgebra, GemvTakesCblasArguments) {
 }
 TEST_F(LinearAlgebra, VectorsHaveIncrements) {
   check_vectors(session_, 100, 15);
+}
+
+TEST_F(LinearAlgebra, HasACppApi) {
+  const Session session("local:" + folder_ + "/vaccel.toml");
+  const std::vector<double> a{1, 2, 3, 4};
+  const std::vector<double> b{1, 0, 0, 1};
+  std::vector<double> c{1, 1, 1, 1};
+  session.gemm(VACCEL_ROW_MAJOR, VACCEL_NO_TRANSPOSE, VACCEL_NO_TRANSPOSE, 2, 2, 2, 2, a.data(), 2, b.data(),
+               2, 1, c.data(), 2);
+  EXPECT_EQ(c, (std::vector<double>{3, 5, 7, 9}));
+  session.gemv(VACCEL_COLUMN_MAJOR, VACCEL_NO_TRANSPOSE, 2, 2, 1, a.data(), 2, b.data(), 1, 0, c.data(), 1);
+  EXPECT_EQ(c, (std::vector<double>{1, 2, 7, 9}));
+  session.axpy<double>(10, a, c);
+  EXPECT_EQ(c, (std::vector<double>{11, 22, 37, 49}));
+  session.scal<double>(2, c);
+  EXPECT_EQ(c, (std::vector<double>{22, 44, 74, 98}));
+  EXPECT_EQ(session.dot<double>(a, b), 5);
+  EXPECT_EQ(session.nrm2<float>(std::vector<float>{3, 4}), 5);
+  EXPECT_THROW(session.axpy<double>(1, std::span(a).first(3), c), std::length_error);
+  EXPECT_THROW(session.gemm(VACCEL_ROW_MAJOR, VACCEL_NO_TRANSPOSE, VACCEL_NO_TRANSPOSE, 2, 2, 2, 2, a.data(),
+                            1, b.data(), 2, 1, c.data(), 2),
+               Error);
 }
 
 // ---- What is refused
