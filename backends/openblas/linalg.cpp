@@ -84,7 +84,8 @@ void multiply(const Api& api, const Product<Real>& product, vaccel_backend_run& 
   for (int64_t column = 0; column < product.n; column += at_once) {
     check_alive(run);
     const int n = static_cast<int>(std::min(at_once, product.n - column));
-    const Real* b = product.b + (product.transpose_b != 0 ? column : column * product.ldb);
+    const int64_t in_b = product.transpose_b != 0 ? column : column * product.ldb;
+    const Real* b = product.k > 0 ? product.b + in_b : product.b;  // which may be NULL then
     api.functions<Real>().gemm(kColumnMajor, transposition(product.transpose_a),
                                transposition(product.transpose_b), m, n, k, static_cast<Real>(product.alpha),
                                product.a, lda, b, ldb, static_cast<Real>(product.beta),

@@ -214,6 +214,7 @@ Result<Matrices> matrices_in(const Arguments& arguments, size_t input, const cha
         static_cast<long long>(matrices.pitch), static_cast<long long>(matrices.stride),
         needed < 0 ? "more than " : "", static_cast<long long>(needed < 0 ? INT64_MAX : needed));
   }
+  if (needed == 0) matrices.stride = 0;  // there may be no address to count from
   matrices.bytes = static_cast<size_t>(needed) * element_size(tensor.dtype);
   return matrices;
 }
