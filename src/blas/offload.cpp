@@ -13,8 +13,9 @@
 namespace vaccel::blas {
 namespace {
 
-// What a call costs on its way is made up for by products from this size on; docs/blas.md says how it was found.
-constexpr double kDefaultLeastOperations = 1e8;
+// From this size on, a product takes longer than its way to the host and back, where the host's processor is this one and
+// both have the same good BLAS; docs/blas.md says how to find it anew.
+constexpr double kDefaultLeastOperations = 3e7;
 
 // And by those that do more with each element that travels: an outer product does not, however large it is.
 constexpr double kLeastOperationsPerElement = 64;
