@@ -91,6 +91,23 @@ constexpr int dtype_of() {
 
 }  // namespace detail
 
+namespace detail {
+
+template <typename Real>
+constexpr vaccel_dtype real_dtype() {
+  static_assert(std::is_floating_point_v<Real>, "linear algebra is on float and double");
+  return static_cast<vaccel_dtype>(dtype_of<Real>());
+}
+
+inline int64_t common_length(size_t one, size_t other) {
+  if (one != other)
+    throw std::length_error("the vectors have " + std::to_string(one) + " and " + std::to_string(other) +
+                            " elements");
+  return static_cast<int64_t>(one);
+}
+
+}  // namespace detail
+
 /// A view of the caller's data as a named tensor: what calls take as input, and as memory for results. It owns its name
 /// and shape, not the data.
 class Tensor {
@@ -832,6 +849,58 @@ class Session {
     detail::check(vaccel_infer(session_.get(), model.c_str(), views.data(), views.size(),
                                detail::COptions(options).get(), &outputs));
     return Outputs(outputs);
+  }
+
+  // ---- Linear algebra, on float and double; see vaccel.h, which has the other types, increments and batches too.
+
+  /// c = alpha op(a) op(b) + beta c, with CBLAS's arguments.
+  template <typename Real>
+  void gemm(vaccel_order order, vaccel_transpose transpose_a, vaccel_transpose transpose_b, int64_t m,
+            int64_t n, int64_t k, std::type_identity_t<Real> alpha, const Real* a, int64_t lda, const Real* b,
+            int64_t ldb, std::type_identity_t<Real> beta, Real* c, int64_t ldc,
+            const CallOptions& options = {}) const {
+    detail::check(vaccel_gemm(session_.get(), detail::real_dtype<Real>(), order, transpose_a, transpose_b, m,
+                              n, k, alpha, a, lda, b, ldb, beta, c, ldc, detail::COptions(options).get()));
+  }
+  /// y = alpha op(a) x + beta y, with CBLAS's arguments.
+  template <typename Real>
+  void gemv(vaccel_order order, vaccel_transpose transpose, int64_t m, int64_t n,
+            std::type_identity_t<Real> alpha, const Real* a, int64_t lda, const Real* x, int64_t incx,
+            std::type_identity_t<Real> beta, Real* y, int64_t incy, const CallOptions& options = {}) const {
+    detail::check(vaccel_gemv(session_.get(), detail::real_dtype<Real>(), order, transpose, m, n, alpha, a,
+                              lda, x, incx, beta, y, incy, detail::COptions(options).get()));
+  }
+  /// y = alpha x + y. Throws std::length_error if they are not of one length.
+  template <typename Real>
+  void axpy(std::type_identity_t<Real> alpha, std::span<const Real> x, std::span<Real> y,
+            const CallOptions& options = {}) const {
+    detail::check(vaccel_axpy(session_.get(), detail::real_dtype<Real>(),
+                              detail::common_length(x.size(), y.size()), alpha, x.data(), 1, y.data(), 1,
+                              detail::COptions(options).get()));
+  }
+  /// x = alpha x
+  template <typename Real>
+  void scal(std::type_identity_t<Real> alpha, std::span<Real> x, const CallOptions& options = {}) const {
+    detail::check(vaccel_scal(session_.get(), detail::real_dtype<Real>(), static_cast<int64_t>(x.size()),
+                              alpha, x.data(), 1, detail::COptions(options).get()));
+  }
+  /// x . y. Throws std::length_error if they are not of one length.
+  template <typename Real>
+  [[nodiscard]] Real dot(std::span<const Real> x, std::span<const Real> y,
+                         const CallOptions& options = {}) const {
+    Real result{};
+    detail::check(vaccel_dot(session_.get(), detail::real_dtype<Real>(),
+                             detail::common_length(x.size(), y.size()), x.data(), 1, y.data(), 1, &result,
+                             detail::COptions(options).get()));
+    return result;
+  }
+  /// The Euclidean norm of x.
+  template <typename Real>
+  [[nodiscard]] Real nrm2(std::span<const Real> x, const CallOptions& options = {}) const {
+    Real result{};
+    detail::check(vaccel_nrm2(session_.get(), detail::real_dtype<Real>(), static_cast<int64_t>(x.size()),
+                              x.data(), 1, &result, detail::COptions(options).get()));
+    return result;
   }
 
   /// Calls any operator by name. @param model  "": it needs none.

@@ -172,6 +172,24 @@ class Docs(unittest.TestCase):
         unknown = self.run_shell(f"{vaccel} call exec.call --attribute function=lower --input {text} 2>&1 || echo failed with $?")
         self.assertIn("there is no function lower", unknown)
 
+    def test_backends_page_multiplies_matrices(self):
+        if subprocess.run(["/usr/bin/python3", "-c", "import numpy"], check=False, capture_output=True).returncode != 0:
+            self.skipTest("/usr/bin/python3 has no NumPy")
+        command = self.here(block_with("docs/backends.md", "sh", "call gemm"))
+        for name in "abc":
+            command = command.replace(f"{name}={name}.npy", f"{name}={self.path}/{name}.npy")
+        numpy = "/usr/bin/python3 -c 'import numpy; {}'\n"
+        write = numpy.format("; ".join(f'numpy.save("{self.path}/{name}.npy", numpy.full((3, 3), 2.0))' for name in "ab"))
+        read = numpy.format(f'print(numpy.load("{self.path}/c.npy")[2])')
+        self.assertTrue(self.run_shell(self.agent() + write + command + read).endswith("[24. 24. 24.]\n"))
+
+    def test_blas_page_multiplies_matrices(self):
+        if subprocess.run(["/usr/bin/python3", "-c", "import numpy"], check=False, capture_output=True).returncode != 0:
+            self.skipTest("/usr/bin/python3 has no NumPy")
+        command = self.here(block_with("docs/blas.md", "sh", "LD_PRELOAD")).rstrip()
+        said = self.run_shell(self.agent() + command + " 2>&1\n", VACCEL_ENDPOINT=f"unix:{self.path}/vaccel.sock")
+        self.assertIn("1000.0\nlibvaccel-blas: 1 products on the host (unix:", said)
+
     def test_links_lead_somewhere(self):
         for document in [ROOT / "README.md", ROOT / "SPECIFICATION.md", ROOT / "src/README.md",
                          *sorted((ROOT / "docs").glob("*.md"))]:

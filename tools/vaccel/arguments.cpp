@@ -118,6 +118,7 @@ constexpr const char* kCallExamples = R"(Examples:
   vaccel call classify --model mobilenet --input image=bytes.npy --attribute top=3
   vaccel call reference.delay --attribute microseconds=2000
   vaccel call reference.echo --input x=a.npy --output x=b.npy
+  vaccel call gemm --input a.npy --input b.npy --attribute alpha=2 --output c=c.npy
 )";
 
 constexpr const char* kTensorNote = R"(
