@@ -91,7 +91,7 @@ kernel void add(global const stored* x, global const stored* y, global stored* r
   }
 
 /* A NaN once taken stays: it is neither less nor greater than what follows. */
-REDUCTION(dot, (real)0, load(x, i) * load(y, i), (a + b))
+REDUCTION(product, (real)0, load(x, i) * load(y, i), (a + b))
 REDUCTION(least, (real)INFINITY, load(x, i), (b < a || isnan(b) ? b : a))
 REDUCTION(greatest, (real)-INFINITY, load(x, i), (b > a || isnan(b) ? b : a))
 REDUCTION(greatest_size, (real)0, fabs(load(x, i)), (b > a || isnan(b) ? b : a))

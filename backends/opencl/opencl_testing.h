@@ -26,6 +26,15 @@ namespace vaccel::opencl::testing {
 
 using Exact = long double;
 
+class Random {
+ public:
+  explicit Random(uint32_t seed) : engine_(seed) {}
+  uint32_t operator()() { return static_cast<uint32_t>(engine_()); }
+
+ private:
+  std::mt19937 engine_;
+};
+
 inline constexpr vaccel_dtype kTypes[] = {VACCEL_FLOAT32, VACCEL_FLOAT64, VACCEL_FLOAT16, VACCEL_BFLOAT16};
 
 inline size_t size_of(vaccel_dtype dtype) {
@@ -90,7 +99,7 @@ class Elements {
   }
 
   /// A number of the type, of a size around 1.
-  void randomise(size_t index, std::mt19937& random) {
+  void randomise(size_t index, Random& random) {
     const uint32_t bits = random();
     if (dtype_ == VACCEL_FLOAT64) {
       write(index, std::ldexp(static_cast<double>(static_cast<int32_t>(bits)) + random() * 0x1p-32, -31));
@@ -102,7 +111,7 @@ class Elements {
       write(index, static_cast<uint16_t>((bits & 0x807f) | ((123 + (bits >> 16) % 5) << 7)));
     }
   }
-  void randomise(std::mt19937& random) {
+  void randomise(Random& random) {
     for (size_t index = 0; index < count_; ++index)
       randomise(index, random);
   }
@@ -154,17 +163,17 @@ class Elements {
 };
 
 /// A run without tensors: where failures go and whether it is cancelled.
-class Run {
+class TestRun {
  public:
-  Run() {
+  TestRun() {
     run_.size = sizeof run_;
     run_.error = failure_.sink();
     run_.context = this;
-    run_.cancelled = [](void* context) { return static_cast<Run*>(context)->is_cancelled ? 1 : 0; };
+    run_.cancelled = [](void* context) { return static_cast<TestRun*>(context)->is_cancelled ? 1 : 0; };
     run_.on_cancel = [](void*, void (*)(void*), void*) {};
   }
-  Run(const Run&) = delete;
-  Run& operator=(const Run&) = delete;
+  TestRun(const TestRun&) = delete;
+  TestRun& operator=(const TestRun&) = delete;
 
   [[nodiscard]] vaccel_backend_run* get() { return &run_; }
   /// "" for VACCEL_OK, else "STATUS: sentence".
@@ -210,16 +219,16 @@ class Backend {
     return table().score(library_->instance(), VACCEL_LINALG_GEMM, dtype) > 0;
   }
   [[nodiscard]] std::string gemm(const vaccel_backend_gemm& problem) const {
-    Run run;
+    TestRun run;
     return run.outcome(table().gemm(library_->instance(), &problem, run.get()));
   }
   [[nodiscard]] std::string gemv(const vaccel_backend_gemv& problem) const {
-    Run run;
+    TestRun run;
     return run.outcome(table().gemv(library_->instance(), &problem, run.get()));
   }
   [[nodiscard]] std::string vectors(vaccel_linalg_operation operation,
                                     const vaccel_backend_vectors& problem) const {
-    Run run;
+    TestRun run;
     return run.outcome(table().vectors(library_->instance(), operation, &problem, run.get()));
   }
   [[nodiscard]] const vaccel_backend_linalg& table() const { return *library_->table().linalg; }

@@ -143,7 +143,7 @@ class GemmCase {
 
   vaccel_dtype dtype_;
   Shape shape_;
-  std::mt19937 random_;
+  Random random_;
   vaccel_backend_gemm problem_{};
   Elements a_;
   Elements b_;
@@ -170,11 +170,11 @@ constexpr int64_t kSizes[] = {1, 2, 3, 5, 8, 13, 17, 31, 32, 33, 61, 64, 67};
 constexpr double kFactors[] = {0, 1, -1, 0.625};
 
 template <typename T, size_t count>
-T one_of(const T (&values)[count], std::mt19937& random) {
+T one_of(const T (&values)[count], Random& random) {
   return values[random() % count];
 }
 
-GemmCase::Shape random_shape(std::mt19937& random) {
+GemmCase::Shape random_shape(Random& random) {
   GemmCase::Shape shape{};
   shape.m = one_of(kSizes, random);
   shape.n = one_of(kSizes, random);
@@ -207,7 +207,7 @@ class OpenclProductTest : public ::testing::Test {
 };
 
 TEST_F(OpenclProductTest, IsRightForRandomShapes) {
-  std::mt19937 random(1);
+  Random random(1);
   for_each_type([&](vaccel_dtype dtype) {
     for (int round = 0; round < 60 && !HasFailure(); ++round)
       expect_right(backend, dtype, random_shape(random), random());
@@ -223,7 +223,7 @@ TEST_F(OpenclProductTest, IsRightWhenItIsLarge) {
 }
 
 TEST_F(OpenclProductTest, IsRightForBatches) {
-  std::mt19937 random(4);
+  Random random(4);
   for_each_type([&](vaccel_dtype dtype) {
     for (int round = 0; round < 25 && !HasFailure(); ++round) {
       GemmCase::Shape shape = random_shape(random);
@@ -307,7 +307,7 @@ void expect_right_vector(const Backend& backend, const GemvCase& one, uint32_t s
 }
 
 TEST_F(OpenclProductTest, IsRightForVectors) {
-  std::mt19937 random(11);
+  Random random(11);
   for_each_type([&](vaccel_dtype dtype) {
     for (int round = 0; round < 60 && !HasFailure(); ++round) {
       expect_right_vector(
@@ -327,7 +327,7 @@ TEST_F(OpenclProductTest, IsRightForVectors) {
 TEST_F(OpenclProductTest, IsRightInBlocks) {
   const Backend narrow({{"buffer_limit", "4096", "test:1:1"}});
   ASSERT_EQ(narrow.problem(), "");
-  std::mt19937 random(16);
+  Random random(16);
   for_each_type([&](vaccel_dtype dtype) {
     expect_right(narrow, dtype, {150, 70, 130, false, false, 1, 0}, 17);
     expect_right(narrow, dtype, {70, 131, 150, true, true, 0.625, -1, 1, false, 3, 2, 1}, 18);
@@ -343,7 +343,7 @@ TEST_F(OpenclProductTest, IsRightOnManyThreadsAtOnce) {
   std::vector<std::thread> threads;
   for (size_t index = 0; index < mistakes.size(); ++index) {
     threads.emplace_back([&, index] {
-      std::mt19937 random(static_cast<uint32_t>(23 + index));
+      Random random(static_cast<uint32_t>(23 + index));
       for (int round = 0; round < 40 && mistakes[index].empty(); ++round) {
         const vaccel_dtype dtype = one_of(kTypes, random);
         if (!backend.takes(dtype)) continue;
@@ -365,7 +365,7 @@ TEST_F(OpenclProductTest, SurvivesInputsThatChange) {
   std::atomic<bool> over{false};
   std::thread guest([&] {
     auto* words = reinterpret_cast<std::atomic<uint32_t>*>(product.a().data());
-    std::mt19937 random(25);
+    Random random(25);
     while (!over.load(std::memory_order_relaxed))
       words[random() % product.a().count()].store(random(), std::memory_order_relaxed);
   });
@@ -379,7 +379,7 @@ TEST_F(OpenclProductTest, SurvivesInputsThatChange) {
 
 TEST_F(OpenclProductTest, StopsBeforeItBeginsWhenNobodyWaits) {
   const GemmCase product(VACCEL_FLOAT32, {9, 7, 5, false, false, 1, 0}, 26);
-  Run run;
+  TestRun run;
   run.is_cancelled = true;
   const vaccel_status status =
       backend.table().gemm(backend.library().instance(), &product.problem(), run.get());

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A cached program is a file of its own: a line that says what it is, the length and text of the key (everything that
-// the binary depends on), then the binary. What does not fit to the letter is compiled anew and written over.
+// the binary depends on), the binary's hash, then the binary. What does not fit to the letter is compiled anew and written
+// over. The hash is there because drivers take a file that was cut off for granted: pocl ends the process.
 #include "programs.h"
 
 #include <fcntl.h>
@@ -94,8 +95,9 @@ std::string write_whole(const std::string& path, std::string_view content) {
   return std::strerror(reason);
 }
 
-std::string head_of(const std::string& key) {
-  return std::string(kMagic) + std::to_string(key.size()) + "\n" + key;
+std::string head_of(const std::string& key, std::string_view binary) {
+  return std::string(kMagic) + std::to_string(key.size()) + "\n" + key + "\n" + hexadecimal(hash_of(binary)) +
+         "\n";
 }
 
 std::string build_options(const Device& device, vaccel_dtype dtype) {
@@ -151,10 +153,12 @@ Program Programs::compile(vaccel_dtype dtype) const {
 Program Programs::from_cache(const std::string& file, const std::string& key,
                              const std::string& options) const {
   const std::string content = read_trusted(file);
-  const std::string head = head_of(key);
-  if (content.size() <= head.size() || !content.starts_with(head)) return nullptr;
-  const auto* binary = reinterpret_cast<const unsigned char*>(content.data()) + head.size();
-  const size_t bytes = content.size() - head.size();
+  const size_t start = head_of(key, "").size();
+  if (content.size() <= start) return nullptr;
+  const std::string_view kept = std::string_view(content).substr(start);
+  if (!content.starts_with(head_of(key, kept))) return nullptr;
+  const auto* binary = reinterpret_cast<const unsigned char*>(kept.data());
+  const size_t bytes = kept.size();
   int error = CL_SUCCESS;
   Program program(cl_.clCreateProgramWithBinary(context_, 1, &device_.id, &bytes, &binary, nullptr, &error),
                   {cl_.clReleaseProgram});
@@ -171,17 +175,15 @@ void Programs::to_cache(const std::string& file, const std::string& key, cl_prog
       bytes == 0) {
     return;  // a driver that gives none away
   }
-  std::string content = head_of(key);
-  const size_t start = content.size();
-  content.resize(start + bytes);
-  auto* binary = reinterpret_cast<unsigned char*>(content.data()) + start;
+  std::string code(bytes, '\0');
+  auto* binary = reinterpret_cast<unsigned char*>(code.data());
   if (cl_.clGetProgramInfo(program, CL_PROGRAM_BINARIES, sizeof binary, static_cast<void*>(&binary),
                            nullptr) != CL_SUCCESS) {
     return;
   }
   std::error_code error;
   std::filesystem::create_directories(cache_, error);
-  const std::string problem = error ? error.message() : write_whole(file, content);
+  const std::string problem = error ? error.message() : write_whole(file, head_of(key, code) + code);
   if (!problem.empty()) warn("cannot keep compiled kernels as " + file + ": " + problem);
 }
 

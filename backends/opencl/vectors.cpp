@@ -109,7 +109,7 @@ class VectorOperation {
     in_parts([&](const Part& part) {
       const DeviceMatrices x = input(Slot::kA, problem_.x, part);
       const DeviceMatrices y = input(Slot::kB, problem_.y, part);
-      for (const double one : reduce("dot", x.memory, y.memory, 1, part.count))
+      for (const double one : reduce("product", x.memory, y.memory, 1, part.count))
         sum += one;
     });
     write_element(dtype_, sum, problem_.result);

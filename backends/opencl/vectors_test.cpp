@@ -22,7 +22,7 @@ struct VectorCase {
 
   VectorCase(vaccel_dtype dtype, size_t n, double alpha, bool aligned, uint32_t seed, size_t results = 1)
       : x(dtype, n, aligned), y(dtype, n, aligned), result(dtype, results, aligned) {
-    std::mt19937 random(seed);
+    Random random(seed);
     x.randomise(random);
     y.randomise(random);
     problem.size = sizeof problem;
