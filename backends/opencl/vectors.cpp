@@ -4,12 +4,12 @@
 // may be is worked on in blocks; the results of a reduction's groups are joined here, in double and in order, so that
 // the same vector has the same result each time.
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstring>
 #include <limits>
 
+#include "common/half.h"
 #include "engine.h"
 
 namespace vaccel::opencl {
@@ -22,33 +22,17 @@ constexpr size_t kMostElements = size_t{1} << 30;
 constexpr size_t kGroupsPerUnit = 8;
 constexpr size_t kMostGroups = 4096;
 
-uint16_t half_bits(double value) {
-  const uint16_t sign = std::signbit(value) ? 0x8000 : 0;
-  if (std::isnan(value)) return 0x7e00;
-  const double size = std::fabs(value);
-  if (size >= 65520) return static_cast<uint16_t>(sign | 0x7c00);  // half the last place above the greatest
-  if (size == 0) return sign;
-  // The last place of the result, or of subnormal ones; rint() rounds to nearest, ties to even.
-  const int exponent = std::max(std::ilogb(size), -14);
-  const auto places = static_cast<uint16_t>(std::rint(std::ldexp(size, 10 - exponent)));
-  // A carry into the next power of two moves the exponent along.
-  return static_cast<uint16_t>(sign | (((exponent + 14) << 10) + places));
-}
-
-uint16_t bfloat_bits(double value) {
-  const auto bits = std::bit_cast<uint32_t>(static_cast<float>(value));
-  if (std::isnan(value)) return static_cast<uint16_t>((bits >> 16) | 0x40);
-  return static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-}
-
 void write_element(vaccel_dtype dtype, double value, void* to) {
   if (dtype == VACCEL_FLOAT64) {
     std::memcpy(to, &value, sizeof value);
-  } else if (dtype == VACCEL_FLOAT32) {
-    const auto single = static_cast<float>(value);
+    return;
+  }
+  const auto single = static_cast<float>(value);
+  if (dtype == VACCEL_FLOAT32) {
     std::memcpy(to, &single, sizeof single);
   } else {
-    const uint16_t bits = dtype == VACCEL_FLOAT16 ? half_bits(value) : bfloat_bits(value);
+    const uint16_t bits =
+        dtype == VACCEL_FLOAT16 ? half::to_float16(single).bits : half::to_bfloat16(single).bits;
     std::memcpy(to, &bits, sizeof bits);
   }
 }

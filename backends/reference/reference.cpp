@@ -9,6 +9,8 @@
 //   reference.checksum  "sum" uint64 []: all bytes of all inputs, added up
 //   reference.fill      attributes bytes, value: "data" uint8 [bytes], each of that value
 //   reference.fault     attribute kind, see fault(); only with the option `faults = true`
+//
+// Its linear algebra, see linalg.h, is what answers where nobody else does.
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -24,6 +26,7 @@
 #include <ctime>
 #include <new>
 
+#include "linalg.h"
 #include "vaccel/backend.h"
 
 struct vaccel_backend_instance {
@@ -275,13 +278,14 @@ constexpr vaccel_backend table() {
   backend.size = sizeof backend;
   backend.abi_version = VACCEL_BACKEND_ABI;
   backend.name = "reference";
-  backend.description = "Operators without models, for tests and benchmarks";
+  backend.description = "Operators without models, for tests and benchmarks, and plain linear algebra";
   backend.create = create;
   backend.destroy = destroy;
   backend.version = version;
   backend.devices = devices;
   backend.operators = kOperators;
   backend.operator_count = sizeof kOperators / sizeof *kOperators;
+  backend.linalg = &vaccel::reference::kLinalg;
   return backend;
 }
 

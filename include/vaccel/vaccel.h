@@ -264,6 +264,110 @@ VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_ping(vaccel_session* session,
                                                       const vaccel_call_options* options,
                                                       uint64_t* round_trip_ns);
 
+/* ---- Linear algebra
+ *
+ * BLAS on the host's accelerator, with CBLAS's arguments: orders, transposes, leading dimensions, increments, alpha and
+ * beta mean what they mean there, and have its numbers. The element type is an argument: VACCEL_FLOAT32, VACCEL_FLOAT64,
+ * or VACCEL_FLOAT16 and VACCEL_BFLOAT16, which are accumulated in float32 at least.
+ *
+ *   - With beta = 0, what c or y held does not count: it may be a NaN. With alpha = 0, a, b and x are not read, and may
+ *     be NULL. Where a sum has no terms (k = 0), c is beta c.
+ *   - Increments may be negative, as in BLAS: the vector begins at its end then. 0 reads one element n times; what is
+ *     written to has another one.
+ *   - A matrix in a vaccel_buffer is read where it lies, with its leading dimension, and so is a vector with increment
+ *     1; a dense result in a buffer is written there. Everything else is copied once, without its gaps.
+ *   - What is written to must not overlap what is read, or the other results of a batch.
+ *   - On failure c, y and x are untouched, like every output. The exception is a dense one in a vaccel_buffer, or in a
+ *     "local:" session, which is computed in place: a call that fails while it is under way (DEADLINE_EXCEEDED,
+ *     UNAVAILABLE, INTERNAL) leaves anything there.
+ *
+ * All return VACCEL_OK; INVALID_ARGUMENT: a size is negative, a leading dimension too small, a pointer NULL, an extent
+ * beyond the address space, or options.outputs is set; UNIMPLEMENTED: no backend, or not the one in options, does this
+ * on that type; and what any call may return.
+ */
+
+typedef enum vaccel_order { VACCEL_ROW_MAJOR = 101, VACCEL_COLUMN_MAJOR = 102 } vaccel_order;
+
+typedef enum vaccel_transpose {
+  VACCEL_NO_TRANSPOSE = 111,
+  VACCEL_TRANSPOSE = 112,
+  VACCEL_CONJUGATE_TRANSPOSE = 113 /**< The same: no type here is complex. */
+} vaccel_transpose;
+
+/** c = alpha op(a) op(b) + beta c, where op(a) is m x k and op(b) is k x n. */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_gemm(vaccel_session* session, vaccel_dtype dtype,
+                                                      vaccel_order order, vaccel_transpose transpose_a,
+                                                      vaccel_transpose transpose_b, int64_t m, int64_t n,
+                                                      int64_t k, double alpha, const void* a, int64_t lda,
+                                                      const void* b, int64_t ldb, double beta, void* c,
+                                                      int64_t ldc, const vaccel_call_options* options);
+
+/**
+ * The same for each of `batch` products, whose matrices lie stride_a, stride_b and stride_c elements from each other.
+ * @param stride_a  And stride_b: 0 for one matrix that all products share.
+ */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_gemm_strided_batch(
+    vaccel_session* session, vaccel_dtype dtype, vaccel_order order, vaccel_transpose transpose_a,
+    vaccel_transpose transpose_b, int64_t m, int64_t n, int64_t k, double alpha, const void* a, int64_t lda,
+    int64_t stride_a, const void* b, int64_t ldb, int64_t stride_b, double beta, void* c, int64_t ldc,
+    int64_t stride_c, int64_t batch, const vaccel_call_options* options);
+
+/** The same for matrices that lie anywhere: a, b and c are arrays of `batch` pointers. All are copied. */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_gemm_batch(
+    vaccel_session* session, vaccel_dtype dtype, vaccel_order order, vaccel_transpose transpose_a,
+    vaccel_transpose transpose_b, int64_t m, int64_t n, int64_t k, double alpha, const void* const* a,
+    int64_t lda, const void* const* b, int64_t ldb, double beta, void* const* c, int64_t ldc, int64_t batch,
+    const vaccel_call_options* options);
+
+/** y = alpha op(a) x + beta y, where a is m x n. */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_gemv(vaccel_session* session, vaccel_dtype dtype,
+                                                      vaccel_order order, vaccel_transpose transpose,
+                                                      int64_t m, int64_t n, double alpha, const void* a,
+                                                      int64_t lda, const void* x, int64_t incx, double beta,
+                                                      void* y, int64_t incy,
+                                                      const vaccel_call_options* options);
+
+/** y = alpha x + y */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_axpy(vaccel_session* session, vaccel_dtype dtype, int64_t n,
+                                                      double alpha, const void* x, int64_t incx, void* y,
+                                                      int64_t incy, const vaccel_call_options* options);
+
+/** x = alpha x */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_scal(vaccel_session* session, vaccel_dtype dtype, int64_t n,
+                                                      double alpha, void* x, int64_t incx,
+                                                      const vaccel_call_options* options);
+
+/** @param result  out: x . y, one element of the type. */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_dot(vaccel_session* session, vaccel_dtype dtype, int64_t n,
+                                                     const void* x, int64_t incx, const void* y, int64_t incy,
+                                                     void* result, const vaccel_call_options* options);
+
+/** @param result  out: the Euclidean norm of x, one element of the type. */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_nrm2(vaccel_session* session, vaccel_dtype dtype, int64_t n,
+                                                      const void* x, int64_t incx, void* result,
+                                                      const vaccel_call_options* options);
+
+/** @param result  out: the least element of x, n >= 1; a NaN if there is one. */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_min(vaccel_session* session, vaccel_dtype dtype, int64_t n,
+                                                     const void* x, int64_t incx, void* result,
+                                                     const vaccel_call_options* options);
+
+/** @param result  out: the greatest element of x, likewise. */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_max(vaccel_session* session, vaccel_dtype dtype, int64_t n,
+                                                     const void* x, int64_t incx, void* result,
+                                                     const vaccel_call_options* options);
+
+/** z = x + y */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_add(vaccel_session* session, vaccel_dtype dtype, int64_t n,
+                                                     const void* x, int64_t incx, const void* y, int64_t incy,
+                                                     void* z, int64_t incz,
+                                                     const vaccel_call_options* options);
+
+/** y = x */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_copy(vaccel_session* session, vaccel_dtype dtype, int64_t n,
+                                                      const void* x, int64_t incx, void* y, int64_t incy,
+                                                      const vaccel_call_options* options);
+
 /* ---- Buffers
  *
  * A buffer lies in the window, memory that this process and the host both map, where there is one: a tensor whose

@@ -383,6 +383,10 @@ Result<std::unique_ptr<vaccel_buffer>> LocalTransport::allocate_buffer(size_t by
   return ordinary_buffer(bytes, alignment);
 }
 
+Result<bool> LocalTransport::is_in_place(const void*, size_t) {
+  return true;
+}
+
 Status LocalTransport::ping(int64_t) {
   return {};  // the runtime is in this process: that this runs is the sign of life
 }

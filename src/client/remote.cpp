@@ -172,6 +172,18 @@ Result<std::unique_ptr<vaccel_buffer>> RemoteTransport::allocate_buffer(size_t b
   return ordinary_buffer(bytes, alignment);
 }
 
+Result<bool> RemoteTransport::is_in_place(const void* data, size_t bytes) {
+  std::shared_ptr<Window> window;
+  {
+    const std::lock_guard lock(mutex_);
+    window = connection_->window();
+  }
+  if (!window) return false;
+  auto found = buffers_->find(data, bytes, *window);
+  if (!found) return Unexpected{found.error()};
+  return found->has_value();
+}
+
 void RemoteTransport::take_in() {
   ConnectionPtr current;
   {

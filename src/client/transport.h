@@ -33,6 +33,9 @@ class Transport {
   virtual Result<std::unique_ptr<vaccel_buffer>> allocate_buffer(size_t bytes, uint64_t alignment,
                                                                  bool must_be_shared) = 0;
 
+  /// Whether a tensor that lies there is used where it lies. Errors as Buffers::find().
+  virtual Result<bool> is_in_place(const void* data, size_t bytes) = 0;
+
   /// A sign of life.
   virtual Status ping(int64_t deadline_ns) = 0;
   virtual Status load_model(const char* name) = 0;

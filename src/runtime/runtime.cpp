@@ -9,6 +9,9 @@
 #include "runtime/backend_run.h"
 #include "runtime/cancel_watcher.h"
 #include "runtime/descriptions.h"
+#include "runtime/linalg/gemm.h"
+#include "runtime/linalg/gemv.h"
+#include "runtime/linalg/vectors.h"
 #include "runtime/model_store.h"
 #include "runtime/operators/backend_operator.h"
 #include "runtime/operators/classify.h"
@@ -52,12 +55,21 @@ struct Runtime::Implementation {
       : config(std::move(runtime_config)),
         backends(Backends::load(config, config.log)),
         models(std::move(catalogue), backends, config.log),
+        linalg_backends(backends),
         work(std::max<size_t>(std::thread::hardware_concurrency(), kLeastWorkThreads)) {
     operators.add(std::make_unique<ClassifyOperator>(config.image_limits, watcher));
     operators.add(std::make_unique<InferOperator>(watcher));
     operators.add(std::make_unique<EchoOperator>());
+    add_linear_algebra();
     for (const auto& backend : backends.running())
       add_operators_of(*backend);
+  }
+
+  void add_linear_algebra() {
+    operators.add(std::make_unique<linalg::GemmOperator>(linalg_backends, watcher));
+    operators.add(std::make_unique<linalg::GemvOperator>(linalg_backends, watcher));
+    for (const linalg::VectorOperation& operation : linalg::vector_operations())
+      operators.add(std::make_unique<linalg::VectorOperator>(operation, linalg_backends, watcher));
   }
 
   void add_operators_of(BackendLibrary& backend) {
@@ -74,6 +86,7 @@ struct Runtime::Implementation {
   const RuntimeConfig config;
   const Backends backends;
   ModelStore models;
+  const linalg::BackendChoice linalg_backends;
   CancelWatcher watcher;
   OperatorRegistry operators;
   WorkThreads work;

@@ -130,6 +130,37 @@ class TestCall {
     attributes_.push_back(attribute);
     return *this;
   }
+  TestCall& real(const char* name, double value) {
+    vaccel_attribute attribute{};
+    attribute.name = name;
+    attribute.type = VACCEL_ATTRIBUTE_FLOAT;
+    attribute.value.real = value;
+    attributes_.push_back(attribute);
+    return *this;
+  }
+  TestCall& backend(const char* name) {
+    call.backend = name;
+    return *this;
+  }
+  /// An input that lies where it lies.
+  TestCall& view(const char* name, vaccel_dtype dtype, std::vector<int64_t> shape, std::byte* data,
+                 size_t bytes) {
+    shapes_.push_back(std::move(shape));
+    vaccel_tensor tensor{};
+    tensor.name = name;
+    tensor.data = data;
+    tensor.bytes = bytes;
+    tensor.shape = shapes_.back().data();
+    tensor.rank = static_cast<int32_t>(shapes_.back().size());
+    tensor.dtype = dtype;
+    inputs_.push_back(tensor);
+    return *this;
+  }
+  /// The only result goes there.
+  TestCall& put_result_at(std::byte* place) {
+    place_ = place;
+    return *this;
+  }
   /// Copies the bytes; `name` may be nullptr.
   TestCall& input(const char* name, vaccel_dtype dtype, std::vector<int64_t> shape,
                   std::span<const std::byte> bytes) {
@@ -177,6 +208,7 @@ class TestCall {
                       const int64_t* shape, size_t bytes) {
     auto* self = static_cast<TestCall*>(context);
     if (bytes > self->output_limit) return nullptr;
+    if (self->place_ != nullptr) return self->place_;
     EXPECT_FALSE(self->outputs.contains(index)) << "result " << index << " was asked for twice";
     CallOutput& result = self->outputs[index];
     result.name = name;
@@ -187,6 +219,7 @@ class TestCall {
     return bytes == 0 ? &nothing : result.bytes.data();
   }
 
+  std::byte* place_ = nullptr;
   std::vector<vaccel_attribute> attributes_;
   std::vector<vaccel_tensor> inputs_;
   std::deque<std::vector<int64_t>> shapes_;
