@@ -57,7 +57,7 @@ struct OpenCl {
 };
 
 /// The functions of CLBlast. A matrix, a leading dimension and an index in it are `int` in its kernels: see
-/// kMostElements in product.cpp.
+/// block_of() in common/product.h.
 struct ClBlast {
   decltype(&::CLBlastSgemm) CLBlastSgemm = nullptr;
   decltype(&::CLBlastDgemm) CLBlastDgemm = nullptr;

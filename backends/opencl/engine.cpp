@@ -62,8 +62,4 @@ void stop_if_cancelled(const vaccel_backend_run& run) {
   refuse(late ? VACCEL_DEADLINE_EXCEEDED : VACCEL_CANCELLED, "the call was ended early");
 }
 
-size_t element_size(vaccel_dtype dtype) {
-  return dtype == VACCEL_FLOAT64 ? 8 : dtype == VACCEL_FLOAT32 ? 4 : 2;
-}
-
 }  // namespace vaccel::opencl

@@ -84,7 +84,7 @@ void with_lane(Engine& engine, Body body) {
 /// stopped: this is asked between blocks.
 void stop_if_cancelled(const vaccel_backend_run& run);
 
-size_t element_size(vaccel_dtype dtype);
+using product::element_size;
 
 // ---- Operations
 

@@ -13,28 +13,14 @@
 #include <mutex>
 #include <vector>
 
+#include "common/product.h"
 #include "device.h"
 
 namespace vaccel::opencl {
 
-/// Matrices of one size in the caller's memory, column-major; a vector is a column. Sizes are in elements, and at least 1.
-struct HostMatrices {
-  std::byte* data;  ///< Never written where they are an input.
-  size_t rows;
-  size_t columns;
-  size_t leading;  ///< From one column to the next.
-  size_t stride;   ///< From one matrix to the next.
-  size_t count;
+using product::HostMatrices;
 
-  [[nodiscard]] size_t elements() const { return rows * columns * count; }
-  /// From the first element to the last, gaps included.
-  [[nodiscard]] size_t span() const { return (count - 1) * stride + (columns - 1) * leading + rows; }
-  [[nodiscard]] bool dense() const {
-    return (columns == 1 || leading == rows) && (count == 1 || stride == rows * columns);
-  }
-};
-
-/// The same, where a kernel finds them. The memory is the lane's.
+/// HostMatrices where a kernel finds them. The memory is the lane's.
 struct DeviceMatrices {
   cl_mem memory;
   size_t leading;

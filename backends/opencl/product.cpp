@@ -2,37 +2,22 @@
 //
 // gemm and gemv: products in blocks, each by CLBlast. CLBlast computes in float32 and float64; halves of both kinds become
 // float32 on the device, which is what their sums are defined to be computed in (CLBlast's own half routines add up in
-// half precision). Its kernels count elements in int, so blocks are cut for that as well: see blocks.h.
+// half precision). Its kernels count elements in int, so blocks are cut for that as well: see common/product.h.
 #include <algorithm>
 #include <cstddef>
 
-#include "blocks.h"
+#include "common/product.h"
 #include "engine.h"
 
 namespace vaccel::opencl {
 namespace {
 
+using product::Operand;
+using product::Product;
+using product::ProductSize;
+
 // From this size on, in multiplications, each product of a batch keeps the device busy by itself.
 constexpr size_t kLargeProduct = size_t{256} * 256 * 256;
-
-// A matrix of a batch as the problem tells it: where op() of it is `rows` x `columns`.
-struct Operand {
-  std::byte* data;
-  bool transposed;
-  size_t leading;
-  size_t stride;  // 0: shared by the batch
-};
-
-struct Problem {
-  vaccel_dtype dtype;
-  ProductSize size;
-  double alpha;
-  double beta;
-  Operand a;  // m x k
-  Operand b;  // k x n
-  Operand c;  // m x n
-  bool is_vector;
-};
 
 // A part of c, and of the batch.
 struct Place {
@@ -41,17 +26,9 @@ struct Place {
   size_t batch;
 };
 
-size_t as_size(int64_t number) {
-  return static_cast<size_t>(number);
-}
-
-std::byte* bytes_of(const void* data) {
-  return static_cast<std::byte*>(const_cast<void*>(data));  // HostMatrices are for inputs and results
-}
-
-class Product {
+class BlockedProduct {
  public:
-  Product(Engine& engine, Lane& lane, const Problem& problem, const vaccel_backend_run& run)
+  BlockedProduct(Engine& engine, Lane& lane, const Product& problem, const vaccel_backend_run& run)
       : engine_(engine),
         lane_(lane),
         problem_(problem),
@@ -62,7 +39,7 @@ class Product {
 
   void multiply() {
     const ProductSize& whole = problem_.size;
-    if (only_scales() && problem_.beta == 1) return;
+    if (problem_.only_scales() && problem_.beta == 1) return;
     for (size_t batch = 0; batch < whole.count; batch += block_.count) {
       for (size_t n = 0; n < whole.n; n += block_.n) {
         for (size_t m = 0; m < whole.m; m += block_.m) {
@@ -76,30 +53,16 @@ class Product {
  private:
   [[nodiscard]] bool doubles() const { return problem_.dtype == VACCEL_FLOAT64; }
   [[nodiscard]] bool is_half() const { return stored_size_ == 2; }
-  [[nodiscard]] bool only_scales() const { return problem_.alpha == 0 || problem_.size.k == 0; }
-
-  // The block of `operand` from row and column of op() on.
-  HostMatrices part(const Operand& operand, size_t row, size_t column, size_t rows, size_t columns,
-                    size_t batch, size_t count) const {
-    const size_t across = operand.transposed ? row : column;
-    const size_t along = operand.transposed ? column : row;
-    const size_t first = along + across * operand.leading + batch * operand.stride;
-    return {operand.data + first * stored_size_,
-            operand.transposed ? columns : rows,
-            operand.transposed ? rows : columns,
-            operand.leading,
-            operand.stride,
-            operand.stride == 0 ? 1 : count};
-  }
 
   void compute(const Place& at) {
     const ProductSize& whole = problem_.size;
     const ProductSize size = {std::min(block_.m, whole.m - at.m), std::min(block_.n, whole.n - at.n), whole.k,
                               std::min(block_.count, whole.count - at.batch)};
-    const HostMatrices c = part(problem_.c, at.m, at.n, size.m, size.n, at.batch, size.count);
+    const HostMatrices c =
+        part_of(problem_.c, {at.m, at.n, size.m, size.n, at.batch, size.count}, stored_size_);
     const DeviceMatrices stored =
         lane_.output(is_half() ? Slot::kStoredC : Slot::kC, c, stored_size_, problem_.beta != 0);
-    if (only_scales()) {
+    if (problem_.only_scales()) {
       scale(stored.memory, c.elements());
     } else {
       const DeviceMatrices result = is_half() ? widened_result(stored, c) : stored;
@@ -139,9 +102,11 @@ class Product {
       ProductSize step = size;
       step.k = std::min(block_.k, size.k - k);
       const DeviceMatrices a =
-          input(Slot::kA, Slot::kStoredA, part(problem_.a, at.m, k, size.m, step.k, at.batch, size.count));
+          input(Slot::kA, Slot::kStoredA,
+                part_of(problem_.a, {at.m, k, size.m, step.k, at.batch, size.count}, stored_size_));
       const DeviceMatrices b =
-          input(Slot::kB, Slot::kStoredB, part(problem_.b, k, at.n, step.k, size.n, at.batch, size.count));
+          input(Slot::kB, Slot::kStoredB,
+                part_of(problem_.b, {k, at.n, step.k, size.n, at.batch, size.count}, stored_size_));
       const double beta = k == 0 ? problem_.beta : 1;
       if (doubles()) {
         queue(step, a, b, result, problem_.alpha, beta);
@@ -248,48 +213,30 @@ class Product {
 
   Engine& engine_;
   Lane& lane_;
-  const Problem& problem_;
+  const Product& problem_;
   const vaccel_backend_run& run_;
   size_t stored_size_;
   size_t computed_size_;
   ProductSize block_;
 };
 
-void multiply(Engine& engine, const Problem& problem, const vaccel_backend_run& run) {
-  const ProductSize& size = problem.size;
-  if (size.m == 0 || size.n == 0 || size.count == 0) return;
-  with_lane(engine, [&](Lane& lane) { Product(engine, lane, problem, run).multiply(); });
+void multiply(Engine& engine, const Product& product, const vaccel_backend_run& run) {
+  if (product.is_empty()) return;
+  with_lane(engine, [&](Lane& lane) { BlockedProduct(engine, lane, product, run).multiply(); });
 }
 
 }  // namespace
 
 void gemm(Engine& engine, const vaccel_backend_gemm& problem, const vaccel_backend_run& run) {
-  const Operand a = {bytes_of(problem.a), problem.transpose_a != 0, as_size(problem.lda),
-                     as_size(problem.stride_a)};
-  const Operand b = {bytes_of(problem.b), problem.transpose_b != 0, as_size(problem.ldb),
-                     as_size(problem.stride_b)};
-  const Operand c = {bytes_of(problem.c), false, as_size(problem.ldc), as_size(problem.stride_c)};
-  const ProductSize size = {as_size(problem.m), as_size(problem.n), as_size(problem.k),
-                            as_size(problem.batch)};
-  if (size.count > 1 && c.stride == 0) {
-    refuse(VACCEL_INVALID_ARGUMENT, "%zu products share one result: stride_c is 0", size.count);
+  if (problem.batch > 1 && problem.stride_c == 0) {
+    refuse(VACCEL_INVALID_ARGUMENT, "%lld products share one result: stride_c is 0",
+           static_cast<long long>(problem.batch));
   }
-  multiply(engine,
-           {static_cast<vaccel_dtype>(problem.dtype), size, problem.alpha, problem.beta, a, b, c, false},
-           run);
+  multiply(engine, product::product_of(problem), run);
 }
 
 void gemv(Engine& engine, const vaccel_backend_gemv& problem, const vaccel_backend_run& run) {
-  const bool transposed = problem.transpose != 0;
-  const size_t m = as_size(transposed ? problem.n : problem.m);
-  const size_t k = as_size(transposed ? problem.m : problem.n);
-  const Operand a = {bytes_of(problem.a), transposed, as_size(problem.lda), 0};
-  const Operand x = {bytes_of(problem.x), false, k, 0};
-  const Operand y = {bytes_of(problem.y), false, m, 0};
-  multiply(
-      engine,
-      {static_cast<vaccel_dtype>(problem.dtype), {m, 1, k, 1}, problem.alpha, problem.beta, a, x, y, true},
-      run);
+  multiply(engine, product::product_of(problem), run);
 }
 
 }  // namespace vaccel::opencl

@@ -146,8 +146,7 @@ class VectorOperation {
   }
 
   HostMatrices host(const void* vector, const Part& part) const {
-    auto* data = static_cast<std::byte*>(const_cast<void*>(vector)) + part.first * size_;
-    return {data, part.count, 1, part.count, 0, 1};
+    return product::vector_at(vector, part.first, part.count, size_);
   }
 
   DeviceMatrices input(Slot slot, const void* vector, const Part& part) {

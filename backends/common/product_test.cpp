@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "blocks.h"
+#include "product.h"
 
 #include <gtest/gtest.h>
 
 #include <cstdint>
 
-namespace vaccel::opencl {
+namespace vaccel::product {
 namespace {
 
 constexpr size_t kAll = SIZE_MAX;
@@ -63,5 +63,20 @@ TEST(Blocks, BeginOnTheGrain) {
   EXPECT_EQ(block.k % 64, 0u);
 }
 
+// The block of a transposed matrix begins where its rows and columns are exchanged.
+TEST(Parts, LieWhereTheirElementsAre) {
+  std::byte memory[8 * 100];
+  const HostMatrices plain = part_of({memory, false, 7, 50}, {2, 3, 4, 1, 1, 2}, 8);
+  EXPECT_EQ(plain.data - memory, 8 * (2 + 3 * 7 + 50));
+  EXPECT_EQ(plain.rows, 4u);
+  EXPECT_EQ(plain.columns, 1u);
+  EXPECT_EQ(plain.count, 2u);
+  const HostMatrices transposed = part_of({memory, true, 7, 0}, {2, 3, 4, 1, 1, 2}, 8);
+  EXPECT_EQ(transposed.data - memory, 8 * (3 + 2 * 7));
+  EXPECT_EQ(transposed.rows, 1u);
+  EXPECT_EQ(transposed.columns, 4u);
+  EXPECT_EQ(transposed.count, 1u);
+}
+
 }  // namespace
-}  // namespace vaccel::opencl
+}  // namespace vaccel::product
