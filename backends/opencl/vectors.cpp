@@ -9,7 +9,7 @@
 #include <cstring>
 #include <limits>
 
-#include "common/half.h"
+#include "common/elements.h"
 #include "engine.h"
 
 namespace vaccel::opencl {
@@ -21,21 +21,6 @@ constexpr size_t kMostElements = size_t{1} << 30;
 // Items of a reduction go on to further elements when there are more than these groups have.
 constexpr size_t kGroupsPerUnit = 8;
 constexpr size_t kMostGroups = 4096;
-
-void write_element(vaccel_dtype dtype, double value, void* to) {
-  if (dtype == VACCEL_FLOAT64) {
-    std::memcpy(to, &value, sizeof value);
-    return;
-  }
-  const auto single = static_cast<float>(value);
-  if (dtype == VACCEL_FLOAT32) {
-    std::memcpy(to, &single, sizeof single);
-  } else {
-    const uint16_t bits =
-        dtype == VACCEL_FLOAT16 ? half::to_float16(single).bits : half::to_bfloat16(single).bits;
-    std::memcpy(to, &bits, sizeof bits);
-  }
-}
 
 // How much of [0, whole) is worked on at once.
 struct Part {
@@ -96,7 +81,7 @@ class VectorOperation {
       for (const double one : reduce("product", x.memory, y.memory, 1, part.count))
         sum += one;
     });
-    write_element(dtype_, sum, problem_.result);
+    elements::write(dtype_, sum, problem_.result);
   }
 
   // The greatest size first: scaled by it, no square overflows, and none that counts vanishes.
@@ -122,7 +107,7 @@ class VectorOperation {
       norm = std::isnan(here) || std::isnan(norm) ? std::numeric_limits<double>::quiet_NaN()
                                                   : std::hypot(norm, here);
     });
-    write_element(dtype_, norm, problem_.result);
+    elements::write(dtype_, norm, problem_.result);
   }
 
   void least() {
@@ -201,7 +186,7 @@ class VectorOperation {
       found = any ? choose(here, found) : here;
       any = true;
     });
-    write_element(dtype_, found, problem_.result);
+    elements::write(dtype_, found, problem_.result);
   }
 
   Engine& engine_;
