@@ -113,6 +113,8 @@ Driver Driver::load(const std::string& path) {
   find(library, "cuMemcpyDtoHAsync_v2", driver.cuMemcpyDtoHAsync_v2);
   find(library, "cuMemcpyDtoDAsync_v2", driver.cuMemcpyDtoDAsync_v2);
   find(library, "cuMemcpy2DAsync_v2", driver.cuMemcpy2DAsync_v2);
+  find(library, "cuMemHostRegister_v2", driver.cuMemHostRegister_v2);
+  find(library, "cuMemHostUnregister", driver.cuMemHostUnregister);
   return driver;
 }
 

@@ -47,6 +47,8 @@ struct Driver {
   decltype(&::cuMemcpyDtoHAsync_v2) cuMemcpyDtoHAsync_v2 = nullptr;
   decltype(&::cuMemcpyDtoDAsync_v2) cuMemcpyDtoDAsync_v2 = nullptr;
   decltype(&::cuMemcpy2DAsync_v2) cuMemcpy2DAsync_v2 = nullptr;
+  decltype(&::cuMemHostRegister_v2) cuMemHostRegister_v2 = nullptr;
+  decltype(&::cuMemHostUnregister) cuMemHostUnregister = nullptr;
 
   /// `path` empty: libcuda.so.1, where the loader finds it. UNAVAILABLE when it is not there.
   static Driver load(const std::string& path);

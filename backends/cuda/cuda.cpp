@@ -95,6 +95,18 @@ vaccel_status vectors(vaccel_backend_instance* instance, vaccel_linalg_operation
   });
 }
 
+vaccel_status window_import(vaccel_backend_instance* instance, void* memory, size_t bytes,
+                            const vaccel_backend_error* error) {
+  return guarded(*error, [&] { instance->engine.pin(memory, bytes); });
+}
+
+void window_drop(vaccel_backend_instance* instance, void* memory) {
+  const vaccel_backend_error nobody = {nullptr,
+                                       [](void*, vaccel_status status, const char*) { return status; }};
+  // If it fails, the device is gone, and with it what was pinned for it.
+  (void)guarded(nobody, [&] { instance->engine.unpin(memory); });
+}
+
 constexpr vaccel_backend_linalg kLinalg = {sizeof(vaccel_backend_linalg), score, gemm, gemv, vectors};
 
 constexpr vaccel_backend table() {
@@ -108,6 +120,8 @@ constexpr vaccel_backend table() {
   backend.version = version;
   backend.devices = devices;
   backend.linalg = &kLinalg;
+  backend.window_import = window_import;
+  backend.window_drop = window_drop;
   return backend;
 }
 

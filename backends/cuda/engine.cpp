@@ -237,6 +237,17 @@ bool Engine::takes(vaccel_dtype dtype) const {
   return dtype == VACCEL_FLOAT32 || dtype == VACCEL_FLOAT64 || dtype == VACCEL_FLOAT16;
 }
 
+void Engine::pin(void* memory, size_t bytes) const {
+  context_.make_current();
+  driver_.check(driver_.cuMemHostRegister_v2(memory, bytes, CU_MEMHOSTREGISTER_PORTABLE),
+                "cuMemHostRegister");
+}
+
+void Engine::unpin(void* memory) const {
+  context_.make_current();
+  driver_.check(driver_.cuMemHostUnregister(memory), "cuMemHostUnregister");
+}
+
 std::unique_ptr<Lane> Engine::take_lane() {
   context_.make_current();
   {

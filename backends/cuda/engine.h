@@ -116,6 +116,10 @@ class Engine {
   /// Whether the device computes with elements of a type.
   [[nodiscard]] bool takes(vaccel_dtype dtype) const;
 
+  /// Pins memory, so that the device reads and writes it by itself. RESOURCE_EXHAUSTED, mostly, when it cannot be.
+  void pin(void* memory, size_t bytes) const;
+  void unpin(void* memory) const;
+
   /// A lane that is free, or a new one; the context is the calling thread's from here on.
   std::unique_ptr<Lane> take_lane();
   void give_back(std::unique_ptr<Lane> lane);
