@@ -93,7 +93,9 @@ set(VACCEL_TEST_ENVIRONMENT
   "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1"
   "UBSAN_OPTIONS=print_stacktrace=1"
   "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1"
-  "TMPDIR=/tmp")
+  "TMPDIR=/tmp"
+  # What OpenCL on a CPU compiles is kept for the next run.
+  "POCL_CACHE_DIR=${PROJECT_BINARY_DIR}/tests/pocl")
 
 # vaccel_add_test(NAME "label;label" sources... LIBS targets...): a GoogleTest executable and its ctest entry.
 # Label tsan marks what also runs under ThreadSanitizer.

@@ -4,6 +4,7 @@
 // written. dispatch() goes from a dtype to such a type.
 #pragma once
 
+#include <cstring>
 #include <type_traits>
 
 #include "common/half.h"
@@ -61,6 +62,23 @@ decltype(auto) dispatch(int dtype, Body body) {
     default:
       return body(float{});
   }
+}
+
+/// The element at `from`, of a type that dispatch() takes.
+inline double read(int dtype, const void* from) {
+  return dispatch(dtype, [&](auto element) {
+    std::memcpy(&element, from, sizeof element);
+    return static_cast<double>(load(element));
+  });
+}
+
+/// Puts `value` there, rounded as the type's sums are.
+inline void write(int dtype, double value, void* to) {
+  dispatch(dtype, [&](auto element) {
+    using Element = decltype(element);
+    element = store<Element>(static_cast<Sum<Element>>(value));
+    std::memcpy(to, &element, sizeof element);
+  });
 }
 
 }  // namespace vaccel::elements

@@ -180,7 +180,8 @@ typedef struct vaccel_backend_gemm {
   void* c;
   int64_t ldc;
   int64_t batch; /**< >= 0: how many products. */
-  int64_t stride_a, stride_b, stride_c; /**< Elements from one product's matrix to the next one's; 0: it is shared. */
+  int64_t stride_a, stride_b,
+      stride_c; /**< Elements from one product's matrix to the next one's; 0: it is shared. */
 } vaccel_backend_gemm;
 
 /** VACCEL_LINALG_GEMV. */
@@ -272,6 +273,17 @@ typedef struct vaccel_backend {
   size_t operator_count;
 
   const vaccel_backend_linalg* linalg; /**< NULL: no linear algebra. */
+
+  /**
+   * Prepares a window, memory that guests write to and that the tensors of later runs may lie in, so that the device
+   * reaches it without a copy: CUDA pins it. The memory is writable and stays until window_drop; nothing in it may be
+   * looked at. A failure is logged, and the window is used as any other memory. Both functions may be called by any
+   * thread, while runs go on. Both or neither.
+   */
+  vaccel_status (*window_import)(vaccel_backend_instance* instance, void* memory, size_t bytes,
+                                 const vaccel_backend_error* error);
+  /** Ends what window_import began, for memory that it succeeded for, before it goes. No run uses it any more. */
+  void (*window_drop)(vaccel_backend_instance* instance, void* memory);
 } vaccel_backend;
 
 #if defined(__GNUC__)

@@ -117,6 +117,7 @@ class WindowMapping::Region {
   Region(const Region&) = delete;
   Region& operator=(const Region&) = delete;
   ~Region() {
+    if (before_unmapping_) before_unmapping_();
     if (slot_ == nullptr) return;
     const std::lock_guard lock(taking);
     slot_->begin.store(0, std::memory_order_release);
@@ -125,14 +126,20 @@ class WindowMapping::Region {
   [[nodiscard]] bool broken() const {
     return slot_ != nullptr && slot_->broken.load(std::memory_order_acquire);
   }
+  void before_unmapping(std::function<void()> function) { before_unmapping_ = std::move(function); }
 
  private:
   Mapping memory_;  // unmapped after the slot is free
   Slot* slot_;
+  std::function<void()> before_unmapping_;
 };
 
 bool WindowMapping::broken() const {
   return region_->broken();
+}
+
+void WindowMapping::before_unmapping(std::function<void()> function) const {
+  region_->before_unmapping(std::move(function));
 }
 
 Result<WindowMapping> WindowMapping::map(int fd, uint64_t start, uint64_t bytes) {

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -38,6 +39,9 @@ class WindowMapping {
   /// Whether memory of this mapping was lost since it was made; it reads as zeros, and the other end does not
   /// see what is written. Never true of sealed memory. For any thread.
   [[nodiscard]] bool broken() const;
+  /// Has `function` called when the last copy or part goes, while the memory is still there, on the thread whose that was.
+  /// Set it before anyone else has a copy.
+  void before_unmapping(std::function<void()> function) const;
 
  private:
   class Region;

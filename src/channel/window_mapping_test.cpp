@@ -11,6 +11,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstring>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -194,6 +195,22 @@ TEST_F(WindowMappingTest, WhatTheFileDoesNotHaveIsRefused) {
     EXPECT_EQ(mapping.error().code(), VACCEL_INVALID_ARGUMENT);
   }
   EXPECT_EQ(WindowMapping::map(-1, 0, 4096).error().code(), VACCEL_INVALID_ARGUMENT);
+}
+
+// Whoever made something of the memory hears of its end while it is still there, and once.
+TEST_F(WindowMappingTest, TellsBeforeTheLastPartGoes) {
+  int told = 0;
+  auto whole = WindowMapping::map(sealed(kMiB).get(), 0, kMiB);
+  ASSERT_TRUE(whole) << whole.error().message();
+  auto part = std::make_unique<WindowMapping>(whole->part(4096, 1));
+  whole->before_unmapping([&told, byte = whole->bytes().data()] {
+    *byte = std::byte{1};
+    ++told;
+  });
+  { const WindowMapping gone = std::move(*whole); }
+  EXPECT_EQ(told, 0);
+  part.reset();
+  EXPECT_EQ(told, 1);
 }
 
 }  // namespace

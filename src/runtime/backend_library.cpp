@@ -100,6 +100,31 @@ void BackendLibrary::write_log(void* context, int level, const char* line) {
   if (self->log_) self->log_(level, std::string(self->name()) + ": " + (line != nullptr ? line : ""));
 }
 
+void BackendLibrary::import_window(std::span<std::byte> memory) {
+  // Backends of before this function have a shorter table.
+  constexpr size_t kTableWithWindows = offsetof(vaccel_backend, window_drop) + sizeof(void*);
+  if (table_->size < kTableWithWindows || table_->window_import == nullptr || table_->window_drop == nullptr)
+    return;
+  BackendFailure failure;
+  const vaccel_backend_error error = failure.sink();
+  const Status status =
+      failure.outcome(table_->window_import(instance_, memory.data(), memory.size(), &error), name());
+  if (status.ok()) {
+    const std::lock_guard lock(windows_mutex_);
+    windows_.insert(memory.data());
+  } else if (log_) {
+    log_(2, std::string(name()) + ": a window is used without preparation: " + status.message());
+  }
+}
+
+void BackendLibrary::drop_window(std::span<std::byte> memory) {
+  {
+    const std::lock_guard lock(windows_mutex_);
+    if (windows_.erase(memory.data()) == 0) return;
+  }
+  table_->window_drop(instance_, memory.data());
+}
+
 int BackendLibrary::score(const char* format) const {
   return table_->score != nullptr ? table_->score(instance_, format) : 0;
 }

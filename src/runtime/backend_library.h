@@ -8,6 +8,9 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -53,6 +56,10 @@ class BackendLibrary {
   [[nodiscard]] const char* devices() const { return table_->devices ? table_->devices(instance_) : ""; }
   /// 0: it cannot run models of that format.
   [[nodiscard]] int score(const char* format) const;
+  /// Lets the backend prepare memory of a window for its device; a failure is logged. Thread-safe.
+  void import_window(std::span<std::byte> memory);
+  /// Before that memory goes, when no call uses it any more. Thread-safe.
+  void drop_window(std::span<std::byte> memory);
   [[nodiscard]] const vaccel_backend& table() const { return *table_; }
   [[nodiscard]] vaccel_backend_instance* instance() const { return instance_; }
 
@@ -64,6 +71,8 @@ class BackendLibrary {
   const LogFunction& log_;
   vaccel_backend_host host_;
   vaccel_backend_instance* instance_ = nullptr;
+  std::mutex windows_mutex_;
+  std::set<std::byte*> windows_;  ///< That the backend has imported.
 };
 
 /// The backends of a runtime: those that run, and why the others do not. Fixed once made.

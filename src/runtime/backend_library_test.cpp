@@ -16,15 +16,14 @@ struct Odd {
 TEST(BackendLibrary, RefusesWhatIsOddWithItsReason) {
   const std::string folder = VACCEL_ODD_BACKENDS;
   const std::string size = std::to_string(sizeof(vaccel_backend));
+  const std::string ours =
+      " bytes); this runtime has version " + std::to_string(VACCEL_BACKEND_ABI) + ", of " + size + " bytes";
   const Odd cases[] = {
       {"odd0", ""},
-      {"odd1", "it was built for another version of the backend interface (2, a table of " + size +
-                   " bytes); this runtime has version 1, of " + size + " bytes"},
-      {"odd2",
-       "it was built for another version of the backend interface (1, a table of 24 bytes); this runtime has "
-       "version 1, "
-       "of " +
-           size + " bytes"},
+      {"odd1", "it was built for another version of the backend interface (" +
+                   std::to_string(VACCEL_BACKEND_ABI + 1) + ", a table of " + size + ours},
+      {"odd2", "it was built for another version of the backend interface (" +
+                   std::to_string(VACCEL_BACKEND_ABI) + ", a table of 24" + ours},
       {"odd3", "its table has score, but not all of the functions for models"},
       {"odd4", "backend 'odd4' failed with UNAVAILABLE (7) and did not say why"},
       {"odd5", "backend 'odd5' made no instance"},
@@ -49,6 +48,33 @@ TEST(BackendLibrary, AStatusThatIsNoneIsInternal) {
   testing::TestCall call("odd.unexplained");
   EXPECT_EQ(call.run(**runtime), VACCEL_INTERNAL);
   EXPECT_EQ(call.sentence, "backend 'odd0' failed with UNKNOWN (15) and did not say why");
+}
+
+// odd0 leaves a letter in each window that it hears of; odd9 has the functions behind the end of its table.
+TEST(BackendLibrary, HearsOfWindows) {
+  std::vector<std::string> lines;
+  RuntimeConfig config;
+  config.backend_directory = VACCEL_ODD_BACKENDS;
+  config.log = [&lines](int, const std::string& line) { lines.push_back(line); };
+  for (const char* name : {"odd0", "odd9"}) {
+    config.backends = {name};
+    const auto runtime = Runtime::create(config);
+    ASSERT_TRUE(runtime) << runtime.error().message();
+    std::vector<std::byte> window(2);
+    std::vector<std::byte> odd(3);
+    const auto mark = [](const std::vector<std::byte>& memory) { return static_cast<char>(memory[0]); };
+    const bool hears = std::string(name) == "odd0";
+    (*runtime)->drop_window(window);  // which nobody has imported
+    EXPECT_EQ(mark(window), '\0');
+    (*runtime)->import_window(window);
+    EXPECT_EQ(mark(window), hears ? 'i' : '\0');
+    (*runtime)->import_window(odd);
+    (*runtime)->drop_window(odd);
+    EXPECT_EQ(mark(odd), '\0');
+    (*runtime)->drop_window(window);
+    EXPECT_EQ(mark(window), hears ? 'd' : '\0');
+  }
+  EXPECT_EQ(lines, std::vector<std::string>{"odd0: a window is used without preparation: an odd window"});
 }
 
 }  // namespace

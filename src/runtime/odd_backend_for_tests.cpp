@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Backends that are wrong in one way each, chosen by the macro ODD when it is compiled: what the loader must refuse.
+#include <cstddef>
+
 #include "vaccel/backend.h"
 
 namespace {
@@ -26,6 +28,17 @@ vaccel_status unexplained(vaccel_backend_instance*, vaccel_backend_run*) {
   return static_cast<vaccel_status>(15);
 }
 
+// Leaves marks in the memory, of which an odd number of bytes is too much for it.
+vaccel_status import_window(vaccel_backend_instance*, void* memory, size_t bytes,
+                            const vaccel_backend_error* error) {
+  if (bytes % 2 != 0) return error->fail(error->context, VACCEL_RESOURCE_EXHAUSTED, "an odd window");
+  static_cast<char*>(memory)[0] = 'i';
+  return VACCEL_OK;
+}
+void drop_window(vaccel_backend_instance*, void* memory) {
+  static_cast<char*>(memory)[0] = 'd';
+}
+
 const vaccel_backend_operator kOperators[] = {
 #if ODD == 6  // an operator without a vendor in its name
     {"plain", "", unexplained},
@@ -43,10 +56,14 @@ vaccel_backend table() {
   backend.destroy = destroy;
   backend.operators = kOperators;
   backend.operator_count = 1;
+  backend.window_import = import_window;
+  backend.window_drop = drop_window;
 #if ODD == 1  // of an interface to come
   backend.abi_version = VACCEL_BACKEND_ABI + 1;
 #elif ODD == 2  // of a shorter table
   backend.size = 24;
+#elif ODD == 9  // that was built before there were windows, whatever lies behind its table
+  backend.size = offsetof(vaccel_backend, window_import);
 #elif ODD == 3  // with half of what models need
   backend.score = [](vaccel_backend_instance*, const char*) { return 100; };
 #endif

@@ -142,6 +142,16 @@ std::vector<BackendReport> Runtime::backends() const {
   return implementation_->backends.reports();
 }
 
+void Runtime::import_window(std::span<std::byte> memory) {
+  for (const auto& backend : implementation_->backends.running())
+    backend->import_window(memory);
+}
+
+void Runtime::drop_window(std::span<std::byte> memory) {
+  for (const auto& backend : implementation_->backends.running())
+    backend->drop_window(memory);
+}
+
 const vaccel_agent& Runtime::describe() {
   LastTold& told = last_told();
   told.agent = std::make_unique<AgentText>(backends(), implementation_->models.size());

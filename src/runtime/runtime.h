@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -76,6 +77,12 @@ class Runtime {
   Status post(void (*work)(void*), void* argument);
 
   [[nodiscard]] std::vector<BackendReport> backends() const;
+
+  /// Tells the backends of memory that tensors of later calls may lie in, and that may change at any time: a device may
+  /// reach it better then. Thread-safe.
+  void import_window(std::span<std::byte> memory);
+  /// Before that memory goes. No call uses it any more.
+  void drop_window(std::span<std::byte> memory);
 
   /// Valid until the calling thread's next call of the same function, on any runtime, or the runtime's end.
   const vaccel_agent& describe();

@@ -64,7 +64,11 @@ vaccel_attribute attribute_view(const wire::Attribute& attribute) {
 
 Server::Server(runtime::Runtime& runtime, channel::RingChannel& channel, channel::Segment calls,
                channel::Segment results)
-    : runtime_(runtime), calls_(std::move(calls)), results_(std::move(results)), channel_(channel) {}
+    : runtime_(runtime),
+      calls_(std::move(calls)),
+      results_(std::move(results)),
+      windows_(runtime),
+      channel_(channel) {}
 
 Status Server::serve(uint32_t threads) {
   std::deque<Turn> turns(threads + 1);

@@ -2,6 +2,7 @@
 #include "worker/windows.h"
 
 #include <chrono>
+#include <span>
 
 namespace vaccel::worker {
 namespace {
@@ -13,6 +14,9 @@ constexpr std::chrono::seconds kLongestWait{5};
 Status Windows::import(const wire::ImportWindow& import, const UniqueFd& memory) {
   auto mapping = channel::WindowMapping::map(memory.get(), import.start, import.bytes);
   if (!mapping) return mapping.error();
+  const std::span<std::byte> window = mapping->bytes();
+  runtime_.import_window(window);
+  mapping->before_unmapping([&runtime = runtime_, window] { runtime.drop_window(window); });
   {
     const std::lock_guard lock(mutex_);
     windows_.insert_or_assign(import.window, std::move(*mapping));
@@ -22,8 +26,10 @@ Status Windows::import(const wire::ImportWindow& import, const UniqueFd& memory)
 }
 
 void Windows::drop(uint32_t number) {
+  // What goes, goes without the lock: a device may take its time to let go.
+  decltype(windows_)::node_type gone;
   const std::lock_guard lock(mutex_);
-  windows_.erase(number);
+  gone = windows_.extract(number);
 }
 
 Result<channel::WindowMapping> Windows::find(uint32_t number) const {

@@ -11,6 +11,7 @@
 #include "channel/window_mapping.h"
 #include "core/status.h"
 #include "core/unique_fd.h"
+#include "runtime/runtime.h"
 #include "wire/messages.h"
 
 namespace vaccel::worker {
@@ -18,6 +19,9 @@ namespace vaccel::worker {
 /// Thread-safe.
 class Windows {
  public:
+  /// `runtime`, whose backends hear of each window, outlives this and all calls.
+  explicit Windows(runtime::Runtime& runtime) : runtime_(runtime) {}
+
   /// Maps a window under the number that the agent chose.
   Status import(const wire::ImportWindow& import, const UniqueFd& memory);
   /// Forgets one; it stays mapped for calls that have it.
@@ -27,6 +31,7 @@ class Windows {
   Result<channel::WindowMapping> find(uint32_t number) const;
 
  private:
+  runtime::Runtime& runtime_;
   mutable std::mutex mutex_;
   mutable std::condition_variable imported_;
   std::map<uint32_t, channel::WindowMapping> windows_;

@@ -19,7 +19,7 @@ struct BackendAndType {
 };
 
 inline std::vector<std::string> linalg_backends() {
-  return {"openblas", "reference"};
+  return {"cuda", "openblas", "opencl", "reference"};
 }
 
 inline auto every_backend_and_type() {
