@@ -20,16 +20,15 @@ namespace {
 constexpr size_t kTop = 5;
 constexpr uint32_t kOldestApi = 14;  // the backend's own
 
-runtime::Catalogue read_catalogue(const Setting& setting) {
+runtime::Catalogue read_catalogue(const Setting& setting, const char* model) {
   auto catalogue = runtime::Catalogue::read(setting.catalogue);
   if (!catalogue) give_up("%s; scripts/make-catalogue makes one", catalogue.error().message().c_str());
-  const runtime::CatalogueEntry* entry = catalogue->find(kModel);
-  if (entry == nullptr) {
-    give_up("there is no model '%s' in %s; scripts/make-catalogue makes it", kModel,
+  const runtime::CatalogueEntry* entry = catalogue->find(model);
+  if (entry == nullptr)
+    give_up("there is no model '%s' in %s; scripts/make-catalogue makes it", model,
             setting.catalogue.c_str());
-  }
-  if (!entry->problem.empty()) give_up("model '%s': %s", kModel, entry->problem.c_str());
-  if (!entry->model.image || !entry->model.classify) give_up("model '%s' does not classify", kModel);
+  if (!entry->problem.empty()) give_up("model '%s': %s", model, entry->problem.c_str());
+  if (!entry->model.image) give_up("model '%s' takes no picture", model);
   return std::move(*catalogue);
 }
 
@@ -46,7 +45,7 @@ const OrtApi* load_api(const Setting& setting) {
 size_t element_count(const std::vector<int64_t>& shape) {
   size_t count = 1;
   for (const int64_t dimension : shape) {
-    if (dimension <= 0) give_up("model '%s' has an input or output without a fixed shape", kModel);
+    if (dimension <= 0) give_up("the model has an input or output without a fixed shape");
     count *= static_cast<size_t>(dimension);
   }
   return count;
@@ -56,8 +55,8 @@ size_t element_count(const std::vector<int64_t>& shape) {
 
 // ONNX Runtime's objects. Released in the opposite order of their making.
 struct DirectModel::Framework {
-  explicit Framework(const Setting& setting)
-      : catalogue(read_catalogue(setting)), entry(*catalogue.find(kModel)), api(load_api(setting)) {
+  Framework(const Setting& setting, const char* model)
+      : catalogue(read_catalogue(setting, model)), entry(*catalogue.find(model)), api(load_api(setting)) {
     auto bytes = runtime::read_model_file(entry);
     if (!bytes) give_up("%s", bytes.error().message().c_str());
     must(api->CreateEnv(ORT_LOGGING_LEVEL_WARNING, "vaccel-bench", &environment));
@@ -72,7 +71,8 @@ struct DirectModel::Framework {
     must(api->CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &memory));
   }
   ~Framework() {
-    if (output != nullptr) api->ReleaseValue(output);
+    for (OrtValue* output : outputs)
+      api->ReleaseValue(output);
     if (input != nullptr) api->ReleaseValue(input);
     if (memory != nullptr) api->ReleaseMemoryInfo(memory);
     if (session != nullptr) api->ReleaseSession(session);
@@ -89,11 +89,11 @@ struct DirectModel::Framework {
     give_up("ONNX Runtime: %s", words.c_str());
   }
 
-  // The fixed shape of the only input or output.
-  std::vector<int64_t> shape_of(OrtStatus*(ORT_API_CALL* info_of)(const OrtSession*, size_t,
-                                                                  OrtTypeInfo**)) const {
+  // The fixed shape of an input or output.
+  std::vector<int64_t> shape_of(OrtStatus*(ORT_API_CALL* info_of)(const OrtSession*, size_t, OrtTypeInfo**),
+                                size_t index) const {
     OrtTypeInfo* info = nullptr;
-    must(info_of(session, 0, &info));
+    must(info_of(session, index, &info));
     const OrtTensorTypeAndShapeInfo* tensor = nullptr;
     must(api->CastTypeInfoToTensorInfo(info, &tensor));
     size_t rank = 0;
@@ -119,17 +119,33 @@ struct DirectModel::Framework {
   OrtSession* session = nullptr;
   OrtMemoryInfo* memory = nullptr;
   OrtValue* input = nullptr;
-  OrtValue* output = nullptr;
+  std::vector<std::string> output_names;
+  std::vector<const char*> output_name_pointers;
+  std::vector<OrtValue*> outputs;
 };
 
-DirectModel::DirectModel(const Setting& setting) : framework_(std::make_unique<Framework>(setting)) {
-  const OrtApi* api = framework_->api;
-  input_shape_ = framework_->shape_of(api->SessionGetInputTypeInfo);
+DirectModel::DirectModel(const Setting& setting, const char* model)
+    : framework_(std::make_unique<Framework>(setting, model)) {
+  Framework& framework = *framework_;
+  const OrtApi* api = framework.api;
+  input_shape_ = framework.shape_of(api->SessionGetInputTypeInfo, 0);
   input_.resize(element_count(input_shape_));
-  framework_->input = framework_->value_on(input_, input_shape_);
-  const std::vector<int64_t> output_shape = framework_->shape_of(api->SessionGetOutputTypeInfo);
-  scores_.resize(element_count(output_shape));
-  framework_->output = framework_->value_on(scores_, output_shape);
+  framework.input = framework.value_on(input_, input_shape_);
+  size_t count = 0;
+  framework.must(api->SessionGetOutputCount(framework.session, &count));
+  OrtAllocator* allocator = nullptr;
+  framework.must(api->GetAllocatorWithDefaultOptions(&allocator));
+  for (size_t index = 0; index < count; ++index) {
+    char* name = nullptr;
+    framework.must(api->SessionGetOutputName(framework.session, index, allocator, &name));
+    framework.output_names.emplace_back(name);
+    framework.must(api->AllocatorFree(allocator, name));
+    const std::vector<int64_t> shape = framework.shape_of(api->SessionGetOutputTypeInfo, index);
+    outputs_.emplace_back(element_count(shape));
+    framework.outputs.push_back(framework.value_on(outputs_.back(), shape));
+  }
+  for (const std::string& name : framework.output_names)
+    framework.output_name_pointers.push_back(name.c_str());
 }
 
 DirectModel::~DirectModel() = default;
@@ -144,15 +160,16 @@ int32_t DirectModel::classify(std::span<const std::byte> image) {
   const runtime::ModelDescription& model = framework_->entry.model;
   runtime::prepare_image(*picture, *model.image, input_.data());
   infer();
-  return runtime::top_classes(scores_, kTop, model.classify->activation).front().index;
+  return runtime::top_classes(outputs_.front(), kTop, model.classify->activation).front().index;
 }
 
 float DirectModel::infer() {
-  const char* input_name = framework_->entry.model.image->input.c_str();
-  const char* output_name = framework_->entry.model.classify->output.c_str();
-  framework_->must(framework_->api->Run(framework_->session, nullptr, &input_name, &framework_->input, 1,
-                                        &output_name, 1, &framework_->output));
-  return scores_.front();
+  Framework& framework = *framework_;
+  const char* name = input_name();
+  framework.must(framework.api->Run(framework.session, nullptr, &name, &framework.input, 1,
+                                    framework.output_name_pointers.data(), framework.outputs.size(),
+                                    framework.outputs.data()));
+  return outputs_.front().front();
 }
 
 }  // namespace vaccel::bench

@@ -88,15 +88,23 @@ int32_t Session::classify(std::span<const std::byte> image) const {
   return best;
 }
 
-float Session::infer(const vaccel_tensor* input, const vaccel_tensor* place) const {
+float Session::infer(const vaccel_tensor* input, const vaccel_tensor* place, const char* model) const {
   auto options = VACCEL_INIT(vaccel_call_options);
   options.outputs = place;
   options.output_count = place != nullptr ? 1 : 0;
   vaccel_outputs* outputs = nullptr;
-  check(vaccel_infer(session_, kModel, input, 1, &options, &outputs), "cannot infer");
+  check(vaccel_infer(session_, model, input, 1, &options, &outputs), "cannot infer");
   const float first = *static_cast<const float*>(outputs->tensors[0].data);
   vaccel_outputs_free(outputs);
   return first;
+}
+
+void Session::multiply(int64_t n, const float* a, const float* b, float* c, const char* backend) const {
+  auto options = VACCEL_INIT(vaccel_call_options);
+  options.backend = backend;
+  check(vaccel_gemm(session_, VACCEL_FLOAT32, VACCEL_ROW_MAJOR, VACCEL_NO_TRANSPOSE, VACCEL_NO_TRANSPOSE, n,
+                    n, n, 1, a, n, b, n, 0, c, n, &options),
+        "cannot multiply");
 }
 
 std::string Session::window() const {

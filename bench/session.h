@@ -15,6 +15,9 @@
 
 namespace vaccel::bench {
 
+/// The model that everything is measured with, if nothing else is said.
+inline constexpr const char* kModel = "mobilenet";
+
 class Session;
 
 /// Memory that a session shares with the host.
@@ -76,15 +79,15 @@ class Session {
   int32_t classify(std::span<const std::byte> image) const;
   /// @param place  Where the first output is wanted; null: in memory of the library's.
   /// @return the first value of the first output.
-  float infer(const vaccel_tensor* input, const vaccel_tensor* place = nullptr) const;
+  float infer(const vaccel_tensor* input, const vaccel_tensor* place = nullptr,
+              const char* model = kModel) const;
+  /// c = a b, all of them n x n and in row-major order.
+  void multiply(int64_t n, const float* a, const float* b, float* c, const char* backend) const;
   /// How the session shares memory with the host, as a sentence.
   [[nodiscard]] std::string window() const;
 
  private:
   vaccel_session* session_ = nullptr;
 };
-
-/// The model that everything is measured with.
-inline constexpr const char* kModel = "mobilenet";
 
 }  // namespace vaccel::bench
