@@ -30,13 +30,33 @@ class Catalogue(unittest.TestCase):
     def test_describes_what_lies_beside_it(self):
         done = self.make()
         self.assertEqual(done.returncode, 0, done.stderr)
-        described = tomllib.loads((self.entry / "model.toml").read_text())
-        self.assertEqual(described["name"], self.entry.name)
-        for file, expected in ((described["model"]["file"], described["model"]["sha256"]),
-                               (described["classify"]["labels"], described["classify"]["labels_sha256"])):
-            self.assertEqual(hashlib.sha256((self.entry / file).read_bytes()).hexdigest(), expected)
+        entries = sorted(path.name for path in (self.folder / "catalogue").iterdir() if path.is_dir())
+        self.assertLessEqual({"mobilenet", "ssd-mobilenet", "deeplabv3", "posenet", "fastdepth"}, set(entries))
+        for name in entries:
+            with self.subTest(name):
+                folder = self.folder / "catalogue" / name
+                described = tomllib.loads((folder / "model.toml").read_text())
+                self.assertEqual(described["name"], name)
+                files = [(described["model"]["file"], described["model"]["sha256"])]
+                decoded = described.get(described["task"], {})
+                if "labels" in decoded:
+                    files.append((decoded["labels"], decoded["labels_sha256"]))
+                for file, expected in files:
+                    self.assertEqual(hashlib.sha256((folder / file).read_bytes()).hexdigest(), expected)
+                self.assertEqual({path.name for path in folder.iterdir()},
+                                 {".made-from", "model.toml"} | {file for file, _ in files})
         labels = (self.entry / "labels.txt").read_text().splitlines()
         self.assertEqual((len(labels), labels[286]), (1001, "Egyptian cat"))
+
+    def test_constants_that_nothing_uses_are_left_out(self):
+        import onnx
+        self.assertEqual(self.make().returncode, 0)
+        graph = onnx.load(self.folder / "catalogue/fastdepth/model.onnx").graph
+        before = onnx.load(MODELS / "fastdepth.onnx").graph
+        used = {name for node in graph.node for name in node.input}
+        self.assertEqual({constant.name for constant in graph.initializer} - used, set())
+        self.assertLess(len(graph.initializer), len(before.initializer))
+        self.assertEqual(graph.node, before.node)
 
     def test_is_made_once(self):
         self.make()

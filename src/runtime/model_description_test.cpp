@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+#include <regex>
+#include <set>
 #include <string>
 
 namespace vaccel::runtime {
@@ -221,6 +225,35 @@ TEST(ModelDescription, MistakesInSegmentAndDepthAreToldWithTheirPlace) {
             "model.toml:16:8: 'kind' is \"far\"; it must be \"metric\", \"relative\" or \"inverse\"");
   EXPECT_EQ(mistake("depth", "[depth]\noutput = \"o\"\nkind = \"metric\"\nlabels = \"l\"\n"),
             "model.toml:17:1: unknown key 'labels' in [depth]");
+}
+
+// The ```toml blocks of docs/operations.md that are about models: one whole, the others a task's table.
+TEST(ModelDescription, TheDocumentationsExamplesAreRight) {
+  std::ifstream file(std::string(VACCEL_SOURCE_DIR) + "/docs/operations.md");
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const std::regex fence("```toml\n([^`]*)```");
+  std::multiset<std::string> seen;
+  for (auto match = std::sregex_iterator(text.begin(), text.end(), fence); match != std::sregex_iterator();
+       ++match) {
+    std::string block = std::regex_replace((*match)[1].str(), std::regex("\"\\.\\.\\.\""),
+                                           "\"" + std::string(64, '0') + "\"");
+    ModelDescription model;
+    if (block.starts_with("name = ")) {
+      const Status status = parse_description(block, "mobilenet", model);
+      EXPECT_TRUE(status.ok()) << status.message();
+      seen.insert("classify");
+    }
+    std::smatch found;
+    if (!std::regex_search(block, found, std::regex("^\\[(detect|segment|pose|depth)\\]"))) continue;
+    const std::string task = found[1];
+    // Two keys go without [detect.anchors] only, as is said there.
+    if (block.find("[detect.anchors]") != std::string::npos)
+      block = std::regex_replace(block, std::regex("(corners|unit) = .*\n"), "");
+    EXPECT_EQ(mistake(task, block), "") << block;
+    seen.insert(task);
+  }
+  EXPECT_EQ(seen, (std::multiset<std::string>{"classify", "depth", "detect", "detect", "detect", "pose",
+                                              "segment"}));
 }
 
 }  // namespace

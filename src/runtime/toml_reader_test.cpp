@@ -51,6 +51,24 @@ y = 2
   EXPECT_TRUE(document.finish().ok()) << document.finish().message();
 }
 
+// A letter of Arabic (U+FEFD does not even exist): wherever it stands it is a character like any other.
+TEST(TomlReader, LettersJustBelowTheByteOrderMarkAreLetters) {
+  EXPECT_FALSE(TomlDocument::parse("\xef\xbb\xbd", "file.toml"));
+  EXPECT_FALSE(TomlDocument::parse("\xef\xbb\xbc = 1", "file.toml"));
+  auto document = parse("name = \"\xef\xbb\xbc\" # \xef\xba\xa6\n");
+  EXPECT_EQ(document.root().string("name"), "\xef\xbb\xbc");
+}
+
+// What stands behind "[" is no key: a mistake like any other, not one that the parser may take for impossible.
+TEST(TomlReader, ATableWithoutAKeyIsNoToml) {
+  for (const char* text : {"[?]", "[\x01]", "[=]", "[,a]", "[[ ]]", "[a.?]"}) {
+    const auto document = TomlDocument::parse(text, "file.toml");
+    ASSERT_FALSE(document) << text;
+    EXPECT_TRUE(document.error().message().starts_with("file.toml:1:")) << document.error().message();
+    EXPECT_NE(document.error().message().find("not valid TOML"), std::string::npos);
+  }
+}
+
 struct Mistake {
   const char* text;
   const char* sentence;
