@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/vision_arguments.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <iterator>
@@ -109,7 +110,7 @@ Status VisionArguments::set_wanted(VisionOperator which, const vaccel_vision_opt
   if (Status status = check_wanted(known, facts_of(which)); !status.ok()) return status;
   if (which == VisionOperator::kClassify && known.top == 0)
     return {VACCEL_INVALID_ARGUMENT, "top is 0; ask for at least one class"};
-  if (known.min_score != 0) add_real("min_score", std::fmax(known.min_score, 0.0F));
+  if (known.min_score != 0) add_real("min_score", std::max(known.min_score, 0.0F));
   if (known.iou != 0) add_real("iou", known.iou);
   if (known.top != 0) add_top(known.top);
   return {};

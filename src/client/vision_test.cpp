@@ -8,6 +8,7 @@
 #include <array>
 #include <functional>
 #include <limits>
+#include <thread>
 #include <utility>
 
 #include "client/client_testing.h"
@@ -205,6 +206,25 @@ TEST_F(VisionTest, BatchesKeepTheOrderAndAreFreedOneByOne) {
   EXPECT_STREQ(poses[2].items[0].keypoints[1].name, "left knee");
   EXPECT_FLOAT_EQ(maps[1].depth[0], 1001);
   EXPECT_FLOAT_EQ(maps[2].depth[0], 1002);
+}
+
+TEST_F(VisionTest, ResultsOfOneCallAreFreedInAnyThread) {
+  const std::vector<vaccel_image> images(VACCEL_MAX_IMAGES, images_[0]);
+  std::vector<vaccel_detections*> results(images.size());
+  ASSERT_EQ(vaccel_detect_batch(session_.get(), "m", images.data(), images.size(), nullptr, nullptr,
+                                results.data()),
+            VACCEL_OK)
+      << vaccel_error_message();
+  std::vector<std::jthread> threads;
+  constexpr size_t kThreads = 4;
+  for (size_t thread = 0; thread < kThreads; ++thread) {
+    threads.emplace_back([&results, thread] {
+      for (size_t index = thread; index < results.size(); index += kThreads) {
+        EXPECT_STREQ(results[index]->items[0].label, "thing");
+        vaccel_detections_free(results[index]);
+      }
+    });
+  }
 }
 
 TEST_F(VisionTest, SubmitsAnyOfThem) {

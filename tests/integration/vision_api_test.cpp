@@ -223,9 +223,10 @@ TEST_P(VisionApi, SubmittedCallsRunBesideEachOther) {
   std::vector<RequestPtr> requests;
   constexpr std::pair<const char*, const char*> kCalls[] = {
       {"detect", "ssd-mobilenet"}, {"segment", "deeplabv3"}, {"pose", "posenet"}, {"depth", "fastdepth"}};
-  for (const auto& [name, model] : kCalls) {
-    auto request = given<RequestPtr>([&, name = name, model = model](vaccel_request** place) {
-      return vaccel_submit_vision(session->get(), name, model, images.data(), 2, nullptr, nullptr, place);
+  for (const auto& call : kCalls) {
+    auto request = given<RequestPtr>([&](vaccel_request** place) {
+      return vaccel_submit_vision(session->get(), call.first, call.second, images.data(), 2, nullptr, nullptr,
+                                  place);
     });
     ASSERT_TRUE(request.ok()) << request.text();
     requests.push_back(std::move(request.value));
