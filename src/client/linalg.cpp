@@ -134,8 +134,12 @@ class Call {
 
   // ---- What the operator gets
 
-  [[gnu::noinline]] void integer(const char* name, int64_t value) { add(name, VACCEL_ATTRIBUTE_INT).value.integer = value; }
-  [[gnu::noinline]] void real(const char* name, double value) { add(name, VACCEL_ATTRIBUTE_FLOAT).value.real = value; }
+  [[gnu::noinline]] void integer(const char* name, int64_t value) {
+    add(name, VACCEL_ATTRIBUTE_INT).value.integer = value;
+  }
+  [[gnu::noinline]] void real(const char* name, double value) {
+    add(name, VACCEL_ATTRIBUTE_FLOAT).value.real = value;
+  }
   // Used where they lie if that is possible, else packed on their way. @param names  Of the input and of the attributes
   // that say how a flat one lies; nullptr: there are none, and it is packed if it has gaps.
   void input(const Names& names, const Matrices& matrices);

@@ -222,7 +222,7 @@ class TestCall {
     result.name = name;
     result.dtype = dtype;
     result.shape.assign(shape, shape + rank);
-    result.bytes.resize(bytes);
+    result.bytes.assign(bytes, std::byte{0xff});  // a NaN, to whoever reads what is to be written
     static std::byte nothing;
     return bytes == 0 ? &nothing : result.bytes.data();
   }
