@@ -138,14 +138,6 @@ class TestCall {
     attributes_.push_back(attribute);
     return *this;
   }
-  TestCall& real(const char* name, double value) {
-    vaccel_attribute attribute{};
-    attribute.name = name;
-    attribute.type = VACCEL_ATTRIBUTE_FLOAT;
-    attribute.value.real = value;
-    attributes_.push_back(attribute);
-    return *this;
-  }
   TestCall& backend(const char* name) {
     call.backend = name;
     return *this;
