@@ -85,7 +85,7 @@ struct CallOutput {
   template <typename T>
   [[nodiscard]] std::vector<T> as() const {
     std::vector<T> values(bytes.size() / sizeof(T));
-    std::memcpy(values.data(), bytes.data(), values.size() * sizeof(T));
+    if (!values.empty()) std::memcpy(values.data(), bytes.data(), values.size() * sizeof(T));
     return values;
   }
   [[nodiscard]] std::vector<std::string> strings() const {

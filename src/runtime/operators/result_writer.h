@@ -56,7 +56,7 @@ class ResultWriter {
 /// The label of a class; "" when there is none.
 inline std::string_view label_of(std::span<const std::string> labels, int32_t index) {
   const auto at = static_cast<size_t>(index);
-  return index >= 0 && at < labels.size() ? std::string_view(labels[at]) : std::string_view();
+  return index >= 0 && at < labels.size() ? std::string_view(labels[at]) : std::string_view("");
 }
 
 }  // namespace vaccel::runtime

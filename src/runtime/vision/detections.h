@@ -45,8 +45,8 @@ struct DetectionRules {
 
 /// The best of `candidates`, best first: without those that overlap a better one by more than rules.iou (intersection
 /// over union), with edges in pixels of the image and clipped to it; what lies outside of it is left out.
-std::vector<Detection> choose_detections(const std::vector<Detection>& candidates, const DetectionRules& rules,
-                                         const ImageMapping& mapping);
+std::vector<Detection> choose_detections(const std::vector<Detection>& candidates,
+                                         const DetectionRules& rules, const ImageMapping& mapping);
 
 /// Adds a candidate, if its numbers are numbers and its score is high enough.
 void add_candidate(std::vector<Detection>& found, const Detection& candidate, float min_score);
