@@ -695,20 +695,24 @@ TEST_F(HostileMemory, AWorkerKilledWhileItWritesAResultHarmsTheCallAlone) {
   wire::Call call = call_of("reference.fill", {integer("bytes", kBytes), integer("value", 0x5A)});
   call.window = wire::Segment::kWindow;
   call.places.push_back({"", lease.offset, lease.bytes});
-  // As soon as the first byte is there, unless the worker is quicker.
-  auto first = std::atomic_ref(*reinterpret_cast<uint8_t*>(guest->at(lease.offset)));
-  bool was_cut_off = false;
+  // Memory that has to be taken anew takes a while to write; how long is found out first, and the worker is killed after
+  // another part of that in each attempt, in case it was quicker.
+  const auto begin = [&](uint64_t id) {
+    ASSERT_EQ(::madvise(guest->at(lease.offset), lease.bytes, MADV_REMOVE), 0);
+    ASSERT_TRUE(guest->send(id, call));
+  };
   uint64_t id = 100;
+  const Stopwatch watch;
+  begin(++id);
+  ASSERT_TRUE(guest->await(id).value_or(Answer{}).is_result());
+  const auto whole_ns = static_cast<int64_t>(watch.elapsed_ns());
+  bool was_cut_off = false;
   for (int attempt = 0; attempt < 20 && !was_cut_off; ++attempt) {
     const pid_t worker = agent.worker();
-    // Memory that has to be taken anew takes a while to write.
-    ASSERT_EQ(::madvise(guest->at(lease.offset), lease.bytes, MADV_REMOVE), 0);
-    ASSERT_TRUE(guest->send(++id, call));
-    const int64_t deadline = now_ns() + 60'000'000'000;
-    while (first.load(std::memory_order_relaxed) == 0 && now_ns() < deadline) {
-      const timespec moment{0, 200'000};
-      ::nanosleep(&moment, nullptr);  // who has slept gets its turn at once, also on a busy machine
-    }
+    begin(++id);
+    const int64_t part_ns = whole_ns / 20 * (1 + attempt * 7 % 19);
+    const timespec part{part_ns / 1'000'000'000, part_ns % 1'000'000'000};
+    ::nanosleep(&part, nullptr);
     ASSERT_EQ(::kill(worker, SIGKILL), 0);
     const auto answer = guest->await(id);
     ASSERT_TRUE(answer);

@@ -40,6 +40,8 @@ class LinalgTest : public ::testing::TestWithParam<BackendAndType> {
   static void SetUpTestSuite() {
     if (runtime_ == nullptr) runtime_ = make_runtime("");
   }
+  // Before the process ends: drivers have destructors of their own, and theirs may come first.
+  static void TearDownTestSuite() { runtime_.reset(); }
 
   static Runtime& runtime() { return *runtime_; }
   [[nodiscard]] static vaccel_dtype dtype() { return GetParam().dtype; }

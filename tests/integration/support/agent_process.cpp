@@ -106,8 +106,10 @@ uint16_t free_tcp_port() {
 }
 
 std::string read_file(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
+  const std::ifstream stream(file, std::ios::binary);
+  std::ostringstream text;
+  text << stream.rdbuf();  // a process's file in /proc may end with an error, when the process does
+  return std::move(text).str();
 }
 
 void write_file(const std::filesystem::path& file, const std::string& text) {
