@@ -33,8 +33,8 @@ class Copying {
   }
 
  private:
-  // What takes about as long to copy as a process takes to wake up: 25 us at 40 GB/s.
-  static constexpr uint64_t kRouseBefore = uint64_t{1} << 20;
+  // What takes about as long to copy as a process takes to wake up and to look around: 40 us at 40 GB/s.
+  static constexpr uint64_t kRouseBefore = uint64_t{3} << 19;
 
   uint64_t left_;
   channel::Channel& other_end_;
