@@ -91,7 +91,8 @@ class Copies : public testing::Test {
     return text;
   }
 
-  /// Calls until a while has passed in which nothing was allocated, and then expects that of every further call.
+  /// Calls until a while has passed in which nothing was allocated, and then expects that of every further call. A thread of
+  /// the worker's that has its first call late is allowed what it keeps from then on: then it begins again.
   /// @param call  Makes one, and says how much was copied.
   /// @param pieces  Those that are not allowed.
   void expect_steady(uint64_t copied_bytes, const std::function<uint64_t()>& call,
@@ -105,12 +106,17 @@ class Copies : public testing::Test {
       quiet = allocated(pieces) == before ? quiet + 1 : 0;
     }
     ASSERT_EQ(quiet, kQuiet) << "it never stops allocating:" << last();
-    const uint64_t before = allocated(pieces);
-    const uint64_t traffic = agent_copied();
-    for (int count = 0; count < kCalls; ++count)
-      ASSERT_EQ(call(), copied_bytes);
+    constexpr int kLateThreads = 3;
+    uint64_t before = 0;
+    for (int trial = 0; trial <= kLateThreads; ++trial) {
+      before = allocated(pieces);
+      const uint64_t traffic = agent_copied();
+      for (int count = 0; count < kCalls; ++count)
+        ASSERT_EQ(call(), copied_bytes);
+      EXPECT_EQ(agent_copied() - traffic, kCalls * through_agent) << "by the agent";
+      if (allocated(pieces) == before) return;
+    }
     EXPECT_EQ(allocated(pieces), before) << last();
-    EXPECT_EQ(agent_copied() - traffic, kCalls * through_agent) << "by the agent";
   }
 
   /// The agent's own count: it never touches what lies in a window.
