@@ -91,6 +91,7 @@ set(VACCEL_TEST_ENVIRONMENT
   "VACCEL_TEST_PARTS=${VACCEL_PARTS}"
   "VACCEL_TEST_CATALOGUE=${VACCEL_CATALOGUE}"
   "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1"
+  "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/lsan.supp:print_suppressions=0"
   "UBSAN_OPTIONS=print_stacktrace=1"
   "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1"
   "TMPDIR=/tmp"
