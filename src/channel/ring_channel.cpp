@@ -23,6 +23,7 @@ constexpr int64_t kAloneNs =
 // What a byte on the wake socket says: something is in the ring, or will be.
 constexpr char kNow = 0;
 constexpr char kSoon = 1;
+constexpr int kAnnouncementsBelieved = 4;  // without a record
 
 bool goes_through_rings(wire::Kind kind) {
   return kind == wire::Kind::kCall || kind == wire::Kind::kResult || kind == wire::Kind::kFailure ||
@@ -71,8 +72,11 @@ bool RingChannel::woken() {
   rings_->consumer.disarm();
   char said = kNow;
   if (rings_->wake.valid()) (void)::recv(rings_->wake.get(), &said, 1, MSG_DONTWAIT);
-  if (said == kSoon) rings_->spin.expect();
-  return said == kSoon;
+  // Who announces frames and sends none is not believed for long: looking for them costs this side its CPU.
+  if (said != kSoon || rings_->announcements_believed == 0) return false;
+  --rings_->announcements_believed;
+  rings_->spin.expect();
+  return true;
 }
 
 void RingChannel::rouse() {
@@ -144,6 +148,7 @@ Result<bool> RingChannel::take_record() {
   if (!record) return Unexpected{record.error()};
   if (!*record) return false;
   rings_->in_use.store(true, std::memory_order_relaxed);
+  rings_->announcements_believed = kAnnouncementsBelieved;
   const std::span<const std::byte> bytes = **record;
   if (bytes.size() < wire::kHeaderBytes)
     return fail(VACCEL_PROTOCOL_ERROR, "a record of %zu bytes is too short for a frame", bytes.size());

@@ -92,6 +92,7 @@ class RingChannel final : public Channel {
     RingConsumer consumer;
     UniqueFd wake;
     SpinLimit spin;
+    int announcements_believed = 0;  // of the other end's rouse(), until a record comes
     std::atomic<bool>
         in_use;  // a server does not know before it has found something; threads of it send meanwhile
     std::vector<std::byte> wake_body;
