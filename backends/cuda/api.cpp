@@ -109,9 +109,7 @@ Driver Driver::load(const std::string& path) {
   find(library, "cuMemAllocAsync", driver.cuMemAllocAsync);
   find(library, "cuMemFreeAsync", driver.cuMemFreeAsync);
   find(library, "cuMemsetD8Async", driver.cuMemsetD8Async);
-  find(library, "cuMemcpyHtoDAsync_v2", driver.cuMemcpyHtoDAsync_v2);
-  find(library, "cuMemcpyDtoHAsync_v2", driver.cuMemcpyDtoHAsync_v2);
-  find(library, "cuMemcpyDtoDAsync_v2", driver.cuMemcpyDtoDAsync_v2);
+  find(library, "cuMemcpyAsync", driver.cuMemcpyAsync);
   find(library, "cuMemcpy2DAsync_v2", driver.cuMemcpy2DAsync_v2);
   find(library, "cuMemHostRegister_v2", driver.cuMemHostRegister_v2);
   find(library, "cuMemHostUnregister", driver.cuMemHostUnregister);

@@ -43,9 +43,7 @@ struct Driver {
   decltype(&::cuMemAllocAsync) cuMemAllocAsync = nullptr;
   decltype(&::cuMemFreeAsync) cuMemFreeAsync = nullptr;
   decltype(&::cuMemsetD8Async) cuMemsetD8Async = nullptr;
-  decltype(&::cuMemcpyHtoDAsync_v2) cuMemcpyHtoDAsync_v2 = nullptr;
-  decltype(&::cuMemcpyDtoHAsync_v2) cuMemcpyDtoHAsync_v2 = nullptr;
-  decltype(&::cuMemcpyDtoDAsync_v2) cuMemcpyDtoDAsync_v2 = nullptr;
+  decltype(&::cuMemcpyAsync) cuMemcpyAsync = nullptr;
   decltype(&::cuMemcpy2DAsync_v2) cuMemcpy2DAsync_v2 = nullptr;
   decltype(&::cuMemHostRegister_v2) cuMemHostRegister_v2 = nullptr;
   decltype(&::cuMemHostUnregister) cuMemHostUnregister = nullptr;

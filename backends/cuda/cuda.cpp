@@ -95,18 +95,39 @@ vaccel_status vectors(vaccel_backend_instance* instance, vaccel_linalg_operation
   });
 }
 
+// If giving something back fails, the device is gone, and with it what was there.
+constexpr vaccel_backend_error kNobody = {nullptr,
+                                          [](void*, vaccel_status status, const char*) { return status; }};
+
 vaccel_status window_import(vaccel_backend_instance* instance, void* memory, size_t bytes,
                             const vaccel_backend_error* error) {
   return guarded(*error, [&] { instance->engine.pin(memory, bytes); });
 }
 
 void window_drop(vaccel_backend_instance* instance, void* memory) {
-  const vaccel_backend_error nobody = {nullptr,
-                                       [](void*, vaccel_status status, const char*) { return status; }};
-  // If it fails, the device is gone, and with it what was pinned for it.
-  (void)guarded(nobody, [&] { instance->engine.unpin(memory); });
+  (void)guarded(kNobody, [&] { instance->engine.unpin(memory); });
 }
 
+vaccel_status allocate(vaccel_backend_instance* instance, size_t bytes, const vaccel_backend_error* error,
+                       void** address) {
+  return guarded(*error, [&] { *address = instance->engine.allocate(bytes); });
+}
+
+void release(vaccel_backend_instance* instance, void* address) {
+  (void)guarded(kNobody, [&] { instance->engine.release(address); });
+}
+
+vaccel_status copy(vaccel_backend_instance* instance, void* to, const void* from, size_t bytes,
+                   const vaccel_backend_error* error) {
+  return guarded(*error, [&] {
+    vaccel::cuda::with_lane(instance->engine, [&](const vaccel::cuda::Lane& lane) {
+      lane.copy(to, from, bytes);
+      lane.finish();
+    });
+  });
+}
+
+constexpr vaccel_backend_memory kMemory = {sizeof(vaccel_backend_memory), allocate, release, copy};
 constexpr vaccel_backend_linalg kLinalg = {sizeof(vaccel_backend_linalg), score, gemm, gemv, vectors};
 
 constexpr vaccel_backend table() {
@@ -120,6 +141,7 @@ constexpr vaccel_backend table() {
   backend.version = version;
   backend.devices = devices;
   backend.linalg = &kLinalg;
+  backend.memory = &kMemory;
   backend.window_import = window_import;
   backend.window_drop = window_drop;
   return backend;

@@ -101,12 +101,29 @@ void Context::make_current() const {
   driver_.check(driver_.cuCtxSetCurrent(context_), "cuCtxSetCurrent");
 }
 
-DeviceMemory::~DeviceMemory() {
-  if (address_ != 0) lane_->driver().cuMemFreeAsync(address_, lane_->stream());
+void Memories::add(CUdeviceptr address, size_t bytes) {
+  const std::lock_guard lock(mutex_);
+  sizes_.emplace(address, bytes);
 }
 
-Lane::Lane(const Driver& driver, const Blas& blas, CUmemoryPool pool)
-    : driver_(driver), blas_(blas), pool_(pool) {
+bool Memories::remove(CUdeviceptr address) {
+  const std::lock_guard lock(mutex_);
+  return sizes_.erase(address) > 0;
+}
+
+bool Memories::have(const void* address) const {
+  const auto at = reinterpret_cast<CUdeviceptr>(address);
+  const std::lock_guard lock(mutex_);
+  auto memory = sizes_.upper_bound(at);
+  return memory != sizes_.begin() && (--memory, at - memory->first < memory->second);
+}
+
+DeviceMemory::~DeviceMemory() {
+  if (address_ != 0 && lane_ != nullptr) lane_->driver().cuMemFreeAsync(address_, lane_->stream());
+}
+
+Lane::Lane(const Driver& driver, const Blas& blas, CUmemoryPool pool, const Memories& memories)
+    : driver_(driver), blas_(blas), pool_(pool), memories_(memories) {
   driver_.check(driver_.cuStreamCreate(&stream_, CU_STREAM_NON_BLOCKING), "cuStreamCreate");
   try {
     check(blas_.cublasCreate_v2(&handle_), "cublasCreate");
@@ -148,8 +165,7 @@ DeviceMemory Lane::copy_in(const HostMatrices& host, size_t element_size) const 
   const size_t bytes = host.elements() * element_size;
   DeviceMemory memory = allocate(bytes);
   if (host.dense()) {
-    driver_.check(driver_.cuMemcpyHtoDAsync_v2(memory.address(), host.data, bytes, stream_),
-                  "cuMemcpyHtoDAsync");
+    copy(memory.as(), host.data, bytes);
   } else {
     for (size_t matrix = 0; matrix < host.count; ++matrix)
       copy_columns(host, matrix, memory.address(), element_size, true);
@@ -158,11 +174,9 @@ DeviceMemory Lane::copy_in(const HostMatrices& host, size_t element_size) const 
 }
 
 void Lane::copy_out(const DeviceMemory& device, const HostMatrices& host, size_t element_size) const {
+  if (device.as() == host.data) return;  // it is there
   if (host.dense()) {
-    driver_.check(
-        driver_.cuMemcpyDtoHAsync_v2(host.data, device.address(), host.elements() * element_size, stream_),
-        "cuMemcpyDtoHAsync");
-    return;
+    return copy(host.data, device.as(), host.elements() * element_size);
   }
   for (size_t matrix = 0; matrix < host.count; ++matrix)
     copy_columns(host, matrix, device.address(), element_size, false);
@@ -178,24 +192,26 @@ void Lane::copy_columns(const HostMatrices& host, size_t matrix, CUdeviceptr dev
   const size_t at_once = pitch <= kMostPitch ? host.columns : 1;
   for (size_t column = 0; column < host.columns; column += at_once) {
     CUDA_MEMCPY2D copy{};
-    copy.srcMemoryType = to_device ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE;
-    copy.dstMemoryType = to_device ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST;
+    copy.srcMemoryType = CU_MEMORYTYPE_UNIFIED;
+    copy.dstMemoryType = CU_MEMORYTYPE_UNIFIED;
     const size_t host_pitch = at_once == 1 ? column_bytes : pitch;
-    std::byte* host_data = from + column * pitch;
+    const auto host_data = reinterpret_cast<CUdeviceptr>(from + column * pitch);
     const CUdeviceptr device_data = device + column * column_bytes;
-    if (to_device) {
-      copy.srcHost = host_data;
-      copy.dstDevice = device_data;
-    } else {
-      copy.srcDevice = device_data;
-      copy.dstHost = host_data;
-    }
+    copy.srcDevice = to_device ? host_data : device_data;
+    copy.dstDevice = to_device ? device_data : host_data;
     copy.srcPitch = to_device ? host_pitch : column_bytes;
     copy.dstPitch = to_device ? column_bytes : host_pitch;
     copy.WidthInBytes = column_bytes;
     copy.Height = at_once;
     driver_.check(driver_.cuMemcpy2DAsync_v2(&copy, stream_), "cuMemcpy2DAsync");
   }
+}
+
+// All addresses are of one space, so the driver sees from each where it lies.
+void Lane::copy(void* to, const void* from, size_t bytes) const {
+  driver_.check(driver_.cuMemcpyAsync(reinterpret_cast<CUdeviceptr>(to), reinterpret_cast<CUdeviceptr>(from),
+                                      bytes, stream_),
+                "cuMemcpyAsync");
 }
 
 void Lane::fill_with_zeros(const DeviceMemory& memory, size_t bytes) const {
@@ -248,6 +264,27 @@ void Engine::unpin(void* memory) const {
   driver_.check(driver_.cuMemHostUnregister(memory), "cuMemHostUnregister");
 }
 
+void* Engine::allocate(size_t bytes) {
+  void* address = nullptr;
+  with_lane(*this, [&](const Lane& lane) {
+    DeviceMemory memory = lane.allocate(bytes);
+    lane.fill_with_zeros(memory, bytes);
+    lane.finish();
+    memories_.add(memory.address(), bytes);
+    address = memory.keep();
+  });
+  return address;
+}
+
+void Engine::release(void* address) {
+  if (!memories_.remove(reinterpret_cast<CUdeviceptr>(address))) return;
+  with_lane(*this, [&](const Lane& lane) {
+    driver_.check(driver_.cuMemFreeAsync(reinterpret_cast<CUdeviceptr>(address), lane.stream()),
+                  "cuMemFreeAsync");
+    lane.finish();
+  });
+}
+
 std::unique_ptr<Lane> Engine::take_lane() {
   context_.make_current();
   {
@@ -258,7 +295,7 @@ std::unique_ptr<Lane> Engine::take_lane() {
       return lane;
     }
   }
-  return std::make_unique<Lane>(driver_, blas_, pool_);
+  return std::make_unique<Lane>(driver_, blas_, pool_, memories_);
 }
 
 void Engine::give_back(std::unique_ptr<Lane> lane) {

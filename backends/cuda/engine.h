@@ -4,6 +4,7 @@
 // cuBLAS each, which one call at a time uses. Device memory comes from the driver's pool, in the order of the stream.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -46,9 +47,26 @@ class Context {
 
 class Lane;
 
-/// Device memory, given back in the order of its lane's stream.
+/// Device memory that sessions keep (vaccel_backend_memory), by its addresses, which the driver gives to nothing else in
+/// this process. Thread-safe.
+class Memories {
+ public:
+  void add(CUdeviceptr address, size_t bytes);
+  /// Whether it was there.
+  bool remove(CUdeviceptr address);
+  [[nodiscard]] bool have(const void* address) const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<CUdeviceptr, size_t> sizes_;
+};
+
+/// Device memory, given back in the order of its lane's stream; or a session's, which is not.
 class DeviceMemory {
  public:
+  /// A session's.
+  explicit DeviceMemory(const void* address)
+      : lane_(nullptr), address_(reinterpret_cast<CUdeviceptr>(address)) {}
   DeviceMemory(const Lane& lane, CUdeviceptr address) : lane_(&lane), address_(address) {}
   DeviceMemory(DeviceMemory&& other) noexcept
       : lane_(other.lane_), address_(std::exchange(other.address_, 0)) {}
@@ -56,6 +74,8 @@ class DeviceMemory {
   ~DeviceMemory();
 
   [[nodiscard]] CUdeviceptr address() const { return address_; }
+  /// Nobody gives it back any more.
+  void* keep() { return reinterpret_cast<void*>(std::exchange(address_, 0)); }
   /// As cuBLAS takes it.
   template <typename T = void>
   [[nodiscard]] T* as() const {
@@ -70,7 +90,7 @@ class DeviceMemory {
 class Lane {
  public:
   /// The references must outlive the lane. The context is current.
-  Lane(const Driver& driver, const Blas& blas, CUmemoryPool pool);
+  Lane(const Driver& driver, const Blas& blas, CUmemoryPool pool, const Memories& memories);
   ~Lane();
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
@@ -81,9 +101,13 @@ class Lane {
   [[nodiscard]] CUstream stream() const { return stream_; }
 
   [[nodiscard]] DeviceMemory allocate(size_t bytes) const;
-  /// Copies matrices to dense ones on the device, and back.
+  /// Whether they lie on the device, where they can be used.
+  [[nodiscard]] bool has(const HostMatrices& host) const { return memories_.have(host.data); }
+  /// Copies matrices, wherever they lie, to dense ones on the device, and back.
   [[nodiscard]] DeviceMemory copy_in(const HostMatrices& host, size_t element_size) const;
   void copy_out(const DeviceMemory& device, const HostMatrices& host, size_t element_size) const;
+  /// Between any two places.
+  void copy(void* to, const void* from, size_t bytes) const;
   void fill_with_zeros(const DeviceMemory& memory, size_t bytes) const;
 
   /// Waits for everything; after this the caller's memory is not used any more.
@@ -99,6 +123,7 @@ class Lane {
   const Driver& driver_;
   const Blas& blas_;
   CUmemoryPool pool_;
+  const Memories& memories_;
   CUstream stream_ = nullptr;
   cublasHandle_t handle_ = nullptr;
 };
@@ -120,6 +145,10 @@ class Engine {
   void pin(void* memory, size_t bytes) const;
   void unpin(void* memory) const;
 
+  /// Memory of zeros that stays until release().
+  void* allocate(size_t bytes);
+  void release(void* address);
+
   /// A lane that is free, or a new one; the context is the calling thread's from here on.
   std::unique_ptr<Lane> take_lane();
   void give_back(std::unique_ptr<Lane> lane);
@@ -133,6 +162,7 @@ class Engine {
   size_t most_bytes_;
   std::string version_;
   std::string devices_;
+  Memories memories_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Lane>> free_;
 };

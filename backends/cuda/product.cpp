@@ -21,11 +21,13 @@ struct Place {
   size_t batch;
 };
 
+constexpr size_t kMostLeading = (size_t{1} << 31) - 1;
+
 int as_int(size_t number) {
   return static_cast<int>(number);  // block_of() keeps sizes that far down
 }
 
-// An input on the device: dense, or one for the whole batch.
+// An input on the device: where it lies there, or a dense copy; one for the whole batch has stride 0.
 struct Input {
   DeviceMemory memory;
   size_t leading;
@@ -70,8 +72,7 @@ class BlockedProduct {
                               std::min(block_.count, whole.count - at.batch)};
     const HostMatrices c =
         product::part_of(problem_.c, {at.m, at.n, size.m, size.n, at.batch, size.count}, size_);
-    const DeviceMemory result =
-        problem_.beta != 0 ? lane_.copy_in(c, size_) : lane_.allocate(c.elements() * size_);
+    const DeviceMemory result = place_of(c);
     if (problem_.only_scales()) {
       scale(result, c.elements());
     } else {
@@ -79,6 +80,12 @@ class BlockedProduct {
     }
     lane_.copy_out(result, c, size_);
     lane_.finish();
+  }
+
+  // Where the result is computed; what it holds there counts only if beta is not 0.
+  [[nodiscard]] DeviceMemory place_of(const HostMatrices& c) const {
+    if (c.dense() && lane_.has(c)) return DeviceMemory(c.data);
+    return problem_.beta != 0 ? lane_.copy_in(c, size_) : lane_.allocate(c.elements() * size_);
   }
 
   // c = beta c
@@ -110,6 +117,8 @@ class BlockedProduct {
 
   [[nodiscard]] Input input(const Operand& operand, const product::Part& part) const {
     const HostMatrices host = product::part_of(operand, part, size_);
+    if (host.leading <= kMostLeading && lane_.has(host))
+      return {DeviceMemory(host.data), host.leading, host.count == 1 ? 0 : host.stride};
     return {lane_.copy_in(host, size_), host.rows, host.count == 1 ? 0 : host.rows * host.columns};
   }
 

@@ -4,7 +4,6 @@
 // absolute ones, so those are left to other backends. What is longer than a buffer may be is worked on in blocks.
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "common/elements.h"
@@ -32,8 +31,8 @@ class VectorOperation {
     if (factor == 0 && result == problem_.y) return;  // as BLAS: x does not count then
     const Factor alpha(dtype_, factor);
     in_parts([&](size_t first, size_t count) {
-      const DeviceMemory x = lane_.copy_in(host(problem_.x, first, count), size_);
-      const DeviceMemory y = lane_.copy_in(host(problem_.y, first, count), size_);
+      const DeviceMemory x = input(problem_.x, first, count);
+      const DeviceMemory y = to_change(problem_.y, result, first, count);
       check(lane_.blas().cublasAxpyEx(lane_.handle(), static_cast<int>(count), alpha.get(), alpha.type(),
                                       x.as(), type_, 1, y.as(), type_, 1, alpha.type()),
             "cublasAxpyEx");
@@ -44,7 +43,7 @@ class VectorOperation {
   void scal() {
     const Factor alpha(dtype_, problem_.alpha);
     in_parts([&](size_t first, size_t count) {
-      const DeviceMemory y = lane_.copy_in(host(problem_.y, first, count), size_);
+      const DeviceMemory y = to_change(problem_.y, problem_.y, first, count);
       check(lane_.blas().cublasScalEx(lane_.handle(), static_cast<int>(count), alpha.get(), alpha.type(),
                                       y.as(), type_, 1, alpha.type()),
             "cublasScalEx");
@@ -55,8 +54,8 @@ class VectorOperation {
   void dot() {
     double sum = 0;
     in_parts([&](size_t first, size_t count) {
-      const DeviceMemory x = lane_.copy_in(host(problem_.x, first, count), size_);
-      const DeviceMemory y = lane_.copy_in(host(problem_.y, first, count), size_);
+      const DeviceMemory x = input(problem_.x, first, count);
+      const DeviceMemory y = input(problem_.y, first, count);
       double here = 0;  // room for one of any type
       check(lane_.blas().cublasDotEx(lane_.handle(), static_cast<int>(count), x.as(), type_, 1, y.as(), type_,
                                      1, &here, type_, execution()),
@@ -64,13 +63,13 @@ class VectorOperation {
       lane_.finish();
       sum += elements::read(dtype_, &here);
     });
-    elements::write(dtype_, sum, problem_.result);
+    write_result(sum);
   }
 
   void nrm2() {
     double norm = 0;
     in_parts([&](size_t first, size_t count) {
-      const DeviceMemory x = lane_.copy_in(host(problem_.x, first, count), size_);
+      const DeviceMemory x = input(problem_.x, first, count);
       double result = 0;  // room for one of any type
       check(lane_.blas().cublasNrm2Ex(lane_.handle(), static_cast<int>(count), x.as(), type_, 1, &result,
                                       type_, execution()),
@@ -80,7 +79,7 @@ class VectorOperation {
       const bool is_nan = std::isnan(here) || std::isnan(norm);
       norm = is_nan ? std::numeric_limits<double>::quiet_NaN() : std::hypot(norm, here);
     });
-    elements::write(dtype_, norm, problem_.result);
+    write_result(norm);
   }
 
  private:
@@ -96,6 +95,22 @@ class VectorOperation {
 
   [[nodiscard]] HostMatrices host(const void* vector, size_t first, size_t count) const {
     return product::vector_at(vector, first, count, size_);
+  }
+  // Where it lies on the device, or a copy.
+  [[nodiscard]] DeviceMemory input(const void* vector, size_t first, size_t count) const {
+    const HostMatrices there = host(vector, first, count);
+    return lane_.has(there) ? DeviceMemory(there.data) : lane_.copy_in(there, size_);
+  }
+  // The same for one that becomes the result: in place only if that is its place.
+  [[nodiscard]] DeviceMemory to_change(const void* vector, const void* result, size_t first,
+                                       size_t count) const {
+    return vector == result ? input(vector, first, count) : lane_.copy_in(host(vector, first, count), size_);
+  }
+  void write_result(double value) const {
+    std::byte number[sizeof(double)];
+    elements::write(dtype_, value, number);
+    lane_.copy(problem_.result, number, size_);
+    lane_.finish();
   }
   [[nodiscard]] cudaDataType execution() const { return Factor(dtype_, 0).type(); }
 
@@ -113,11 +128,13 @@ class VectorOperation {
 void vectors(Engine& engine, vaccel_linalg_operation operation, const vaccel_backend_vectors& problem,
              const vaccel_backend_run& run) {
   if (operation == VACCEL_LINALG_COPY) {
-    // Both lie on the host: through the device it would be two copies more.
     const size_t bytes =
         static_cast<size_t>(problem.n) * product::element_size(static_cast<vaccel_dtype>(problem.dtype));
-    if (bytes > 0) std::memmove(problem.result, problem.x, bytes);
-    return;
+    if (bytes == 0) return;
+    return with_lane(engine, [&](const Lane& lane) {
+      lane.copy(problem.result, problem.x, bytes);
+      lane.finish();
+    });
   }
   with_lane(engine, [&](const Lane& lane) {
     VectorOperation vector(engine, lane, problem, run);

@@ -130,6 +130,9 @@ OpenCl OpenCl::load(const std::string& path) {
   find(library, "clEnqueueReadBuffer", cl.clEnqueueReadBuffer);
   find(library, "clEnqueueWriteBufferRect", cl.clEnqueueWriteBufferRect);
   find(library, "clEnqueueReadBufferRect", cl.clEnqueueReadBufferRect);
+  find(library, "clCreateSubBuffer", cl.clCreateSubBuffer);
+  find(library, "clEnqueueCopyBuffer", cl.clEnqueueCopyBuffer);
+  find(library, "clEnqueueCopyBufferRect", cl.clEnqueueCopyBufferRect);
   find(library, "clEnqueueFillBuffer", cl.clEnqueueFillBuffer);
   find(library, "clEnqueueMapBuffer", cl.clEnqueueMapBuffer);
   find(library, "clEnqueueUnmapMemObject", cl.clEnqueueUnmapMemObject);

@@ -32,6 +32,7 @@ struct OpenCl {
   decltype(&::clCreateCommandQueue) clCreateCommandQueue = nullptr;
   decltype(&::clReleaseCommandQueue) clReleaseCommandQueue = nullptr;
   decltype(&::clCreateBuffer) clCreateBuffer = nullptr;
+  decltype(&::clCreateSubBuffer) clCreateSubBuffer = nullptr;
   decltype(&::clReleaseMemObject) clReleaseMemObject = nullptr;
   decltype(&::clCreateProgramWithSource) clCreateProgramWithSource = nullptr;
   decltype(&::clCreateProgramWithBinary) clCreateProgramWithBinary = nullptr;
@@ -47,6 +48,8 @@ struct OpenCl {
   decltype(&::clEnqueueReadBuffer) clEnqueueReadBuffer = nullptr;
   decltype(&::clEnqueueWriteBufferRect) clEnqueueWriteBufferRect = nullptr;
   decltype(&::clEnqueueReadBufferRect) clEnqueueReadBufferRect = nullptr;
+  decltype(&::clEnqueueCopyBuffer) clEnqueueCopyBuffer = nullptr;
+  decltype(&::clEnqueueCopyBufferRect) clEnqueueCopyBufferRect = nullptr;
   decltype(&::clEnqueueFillBuffer) clEnqueueFillBuffer = nullptr;
   decltype(&::clEnqueueMapBuffer) clEnqueueMapBuffer = nullptr;
   decltype(&::clEnqueueUnmapMemObject) clEnqueueUnmapMemObject = nullptr;

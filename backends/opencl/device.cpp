@@ -75,6 +75,8 @@ Device look_at(const OpenCl& cl, cl_platform_id platform, cl_device_id id) {
   device.compute_units = device_value<cl_uint>(cl, id, CL_DEVICE_MAX_COMPUTE_UNITS);
   device.clock_mhz = device_value<cl_uint>(cl, id, CL_DEVICE_MAX_CLOCK_FREQUENCY);
   device.most_bytes = device_value<cl_ulong>(cl, id, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
+  device.part_alignment =
+      std::max<size_t>(device_value<cl_uint>(cl, id, CL_DEVICE_MEM_BASE_ADDR_ALIGN) / 8, 1);  // bits
   return device;
 }
 

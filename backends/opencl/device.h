@@ -23,7 +23,8 @@ struct Device {
   size_t group_size = 0;  ///< Of this backend's kernels, a power of two.
   size_t compute_units = 0;
   size_t clock_mhz = 0;
-  size_t most_bytes = 0;  ///< That one buffer may have.
+  size_t most_bytes = 0;      ///< That one buffer may have.
+  size_t part_alignment = 0;  ///< Where a part of a buffer that is a buffer itself may begin, in bytes.
 };
 
 /// The device that the options ask for, else the best: a GPU before an accelerator before a CPU, and of two of a kind the

@@ -26,6 +26,7 @@ class Engine {
   [[nodiscard]] const ClBlast& blast() const { return blast_; }
   [[nodiscard]] const Device& device() const { return device_; }
   [[nodiscard]] Lanes& lanes() { return lanes_; }
+  [[nodiscard]] Memories& memories() { return memories_; }
   /// Of one operand on the device.
   [[nodiscard]] size_t most_bytes() const { return most_bytes_; }
   [[nodiscard]] const char* version() const { return version_.c_str(); }
@@ -62,6 +63,7 @@ class Engine {
   std::string devices_;
   Context context_;
   Programs programs_;
+  Memories memories_;
   Lanes lanes_;
   std::array<FirstCall, static_cast<size_t>(Routine::kCount) * 2> first_calls_;
 };

@@ -5,7 +5,8 @@
 //
 // Where device and host share memory, a kernel works on the caller's memory in place, if its alignment allows; else what
 // it needs is written to memory of the lane's, without the gaps between columns, and results are read from there. What
-// lies in place may be written to by a guest at any moment: kernels use it as numbers only.
+// lies in place may be written to by a guest at any moment: kernels use it as numbers only. What lies on the device
+// already (memories.h) is used there: in place if it begins where a buffer may, else copied on the device.
 #pragma once
 
 #include <array>
@@ -15,6 +16,7 @@
 
 #include "common/product.h"
 #include "device.h"
+#include "memories.h"
 
 namespace vaccel::opencl {
 
@@ -36,7 +38,8 @@ class Lane {
  public:
   /// The references must outlive the lane. `most_bytes`: of one buffer. `others` give back what they keep when the device
   /// has no memory left.
-  Lane(const OpenCl& cl, cl_context context, const Device& device, size_t most_bytes, Lanes& others);
+  Lane(const OpenCl& cl, cl_context context, const Device& device, const Memories& memories,
+       size_t most_bytes, Lanes& others);
 
   [[nodiscard]] const OpenCl& cl() const { return cl_; }
   [[nodiscard]] cl_command_queue queue() const { return queue_.get(); }
@@ -49,6 +52,8 @@ class Lane {
   DeviceMatrices output(Slot slot, const HostMatrices& host, size_t element_size, bool load);
   void fetch(const DeviceMatrices& device, const HostMatrices& host, size_t element_size);
   void fill_with_zeros(cl_mem memory, size_t bytes);
+  /// Between two places that do not overlap, each on the device or not.
+  void copy(void* to, const void* from, size_t bytes);
 
   /// Waits for everything; after this the caller's memory is not used any more. Throws what went wrong.
   void finish();
@@ -63,37 +68,46 @@ class Lane {
     size_t bytes = 0;
   };
 
-  Memory allocate(size_t bytes, int& error) const;
   // The caller's memory as a buffer; nullptr where it cannot be one.
   cl_mem borrow(const HostMatrices& host, size_t element_size, cl_mem_flags access);
+  cl_mem borrow_part(const OnDevice& place, const HostMatrices& host, size_t element_size);
   void write(cl_mem memory, const HostMatrices& host, size_t element_size);
+  void copy_on_device(const DeviceMatrices& device, const OnDevice& place, const HostMatrices& host,
+                      size_t element_size);
+  void gather(cl_mem memory, const OnDevice& place, const HostMatrices& host, size_t element_size);
 
   const OpenCl& cl_;
   cl_context context_;
   const Device& device_;
+  const Memories& memories_;
   size_t most_bytes_;
   Lanes& others_;
   Queue queue_;
   std::array<Scratch, static_cast<size_t>(Slot::kCount)> scratch_;
   std::vector<Memory> borrowed_;
+  std::vector<Memory> parts_;  // of the device's own memory
 };
 
 /// The lanes that are free. Thread-safe.
 class Lanes {
  public:
-  Lanes(const OpenCl& cl, cl_context context, const Device& device, size_t most_bytes)
-      : cl_(cl), context_(context), device_(device), most_bytes_(most_bytes) {}
+  Lanes(const OpenCl& cl, cl_context context, const Device& device, const Memories& memories,
+        size_t most_bytes)
+      : cl_(cl), context_(context), device_(device), memories_(memories), most_bytes_(most_bytes) {}
 
   /// A free lane, or a new one.
   std::unique_ptr<Lane> take();
   void give_back(std::unique_ptr<Lane> lane);
   /// Gives back the memory that free lanes keep.
   void trim();
+  /// Memory of unspecified content; if there is none, what free lanes keep is given back first. Throws.
+  Memory allocate(size_t bytes);
 
  private:
   const OpenCl& cl_;
   cl_context context_;
   const Device& device_;
+  const Memories& memories_;
   size_t most_bytes_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Lane>> free_;

@@ -94,6 +94,29 @@ vaccel_status vectors(vaccel_backend_instance* instance, vaccel_linalg_operation
   });
 }
 
+vaccel_status allocate(vaccel_backend_instance* instance, size_t bytes, const vaccel_backend_error* error,
+                       void** address) {
+  return guarded(*error, [&] {
+    Engine& engine = instance->engine;
+    *address = engine.memories().allocate(bytes, engine.lanes());
+  });
+}
+
+void release(vaccel_backend_instance* instance, void* address) {
+  instance->engine.memories().release(address);
+}
+
+vaccel_status copy(vaccel_backend_instance* instance, void* to, const void* from, size_t bytes,
+                   const vaccel_backend_error* error) {
+  return guarded(*error, [&] {
+    vaccel::opencl::with_lane(instance->engine, [&](vaccel::opencl::Lane& lane) {
+      lane.copy(to, from, bytes);
+      lane.finish();
+    });
+  });
+}
+
+constexpr vaccel_backend_memory kMemory = {sizeof(vaccel_backend_memory), allocate, release, copy};
 constexpr vaccel_backend_linalg kLinalg = {sizeof(vaccel_backend_linalg), score, gemm, gemv, vectors};
 
 constexpr vaccel_backend table() {
@@ -107,6 +130,7 @@ constexpr vaccel_backend table() {
   backend.version = version;
   backend.devices = devices;
   backend.linalg = &kLinalg;
+  backend.memory = &kMemory;
   return backend;
 }
 

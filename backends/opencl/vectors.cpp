@@ -81,7 +81,7 @@ class VectorOperation {
       for (const double one : reduce("product", x.memory, y.memory, 1, part.count))
         sum += one;
     });
-    elements::write(dtype_, sum, problem_.result);
+    write_result(sum);
   }
 
   // The greatest size first: scaled by it, no square overflows, and none that counts vanishes.
@@ -107,7 +107,7 @@ class VectorOperation {
       norm = std::isnan(here) || std::isnan(norm) ? std::numeric_limits<double>::quiet_NaN()
                                                   : std::hypot(norm, here);
     });
-    elements::write(dtype_, norm, problem_.result);
+    write_result(norm);
   }
 
   void least() {
@@ -142,6 +142,12 @@ class VectorOperation {
   }
   void fetch(const DeviceMatrices& device, void* vector, const Part& part) {
     lane_.fetch(device, host(vector, part), size_);
+  }
+  void write_result(double value) {
+    std::byte number[sizeof(double)];
+    elements::write(dtype_, value, number);
+    lane_.copy(problem_.result, number, size_);
+    lane_.finish();
   }
   Launch launch(const char* kernel) { return engine_.launch(lane_, dtype_, kernel); }
 
@@ -186,7 +192,7 @@ class VectorOperation {
       found = any ? choose(here, found) : here;
       any = true;
     });
-    elements::write(dtype_, found, problem_.result);
+    write_result(found);
   }
 
   Engine& engine_;
@@ -203,10 +209,14 @@ class VectorOperation {
 void vectors(Engine& engine, vaccel_linalg_operation operation, const vaccel_backend_vectors& problem,
              const vaccel_backend_run& run) {
   if (operation == VACCEL_LINALG_COPY) {
-    // Both lie on the host: through the device it would be two copies more.
+    // Where both lie on the host, through the device it would be two copies more.
     const size_t bytes =
         static_cast<size_t>(problem.n) * element_size(static_cast<vaccel_dtype>(problem.dtype));
-    if (bytes > 0) std::memmove(problem.result, problem.x, bytes);
+    if (bytes == 0) return;
+    with_lane(engine, [&](Lane& lane) {
+      lane.copy(problem.result, problem.x, bytes);
+      lane.finish();
+    });
     return;
   }
   with_lane(engine, [&](Lane& lane) {

@@ -223,6 +223,35 @@ typedef struct vaccel_backend_linalg {
                            const vaccel_backend_vectors* problem, vaccel_backend_run* run);
 } vaccel_backend_linalg;
 
+/* ---- Device memory
+ *
+ * A backend whose device has memory of its own can let data stay there from run to run: weights that all products need, a
+ * result that the next operator reads. Such memory has an address range in this process, which tensors point into like
+ * any other, and which belongs to nothing else: a device's own address where the two can never be the same (CUDA's), or
+ * a reserved range (PROT_NONE) that stands for a handle. Only the backend that allocated it gets it: in the operands and
+ * results of its linear algebra and of its own operators (vaccel_backend_operator), each of which may lie there or in
+ * ordinary memory. Models get none.
+ */
+
+/** All functions may be called from many threads at once. */
+typedef struct vaccel_backend_memory {
+  size_t size;
+  /**
+   * Memory that holds zeros: what another tenant had there is not to be seen. RESOURCE_EXHAUSTED: the device has none left.
+   * @param address  out: of its first byte, a multiple of 256.
+   */
+  vaccel_status (*allocate)(vaccel_backend_instance* instance, size_t bytes,
+                            const vaccel_backend_error* error, void** address);
+  /** No run uses it any more. */
+  void (*release)(vaccel_backend_instance* instance, void* address);
+  /**
+   * Copies between two places that do not overlap, at least one of which is device memory; either may begin at any byte
+   * of an allocation. It is done when this returns. Ordinary memory may be shared with a guest.
+   */
+  vaccel_status (*copy)(vaccel_backend_instance* instance, void* to, const void* from, size_t bytes,
+                        const vaccel_backend_error* error);
+} vaccel_backend_memory;
+
 /**
  * vaccel_backend.flags: model_open takes what it needs out of vaccel_backend_model_source.data, which may go once it has
  * returned. Without it the bytes stay in memory beside the model.
@@ -284,6 +313,8 @@ typedef struct vaccel_backend {
                                  const vaccel_backend_error* error);
   /** Ends what window_import began, for memory that it succeeded for, before it goes. No run uses it any more. */
   void (*window_drop)(vaccel_backend_instance* instance, void* memory);
+
+  const vaccel_backend_memory* memory; /**< NULL: the device has no memory of its own. */
 } vaccel_backend;
 
 #if defined(__GNUC__)

@@ -585,13 +585,17 @@ VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_copy(vaccel_session* session, v
 
 /** vaccel_buffer_options.flags: fail with UNIMPLEMENTED rather than hand out memory that the host does not share. */
 #define VACCEL_BUFFER_SHARED 1u
+/** Likewise: memory at the other end, where the work is done; see "Device buffers" below. */
+#define VACCEL_BUFFER_DEVICE 2u
 
 /** How a buffer should be. */
 typedef struct vaccel_buffer_options {
   size_t size;
   uint64_t alignment; /**< Of its first byte: a power of two, at most 2 MiB; 0: 64. */
-  uint32_t flags;     /**< VACCEL_BUFFER_SHARED */
+  uint32_t flags;     /**< VACCEL_BUFFER_SHARED or VACCEL_BUFFER_DEVICE, or 0. */
   uint32_t reserved;
+  const char*
+      backend; /**< Of a device buffer: on whose device; NULL: of the backend that is best at products. */
 } vaccel_buffer_options;
 
 /**
@@ -620,6 +624,54 @@ VACCEL_API size_t vaccel_buffer_size(const vaccel_buffer* buffer);
 
 /** 1 when it lies in a window, 0 when it is ordinary memory. */
 VACCEL_API int vaccel_buffer_is_shared(const vaccel_buffer* buffer);
+
+/* ---- Device buffers
+ *
+ * A buffer allocated with VACCEL_BUFFER_DEVICE lies where the work is done: in a GPU's own memory, where the backend has
+ * one, else in the memory of the host's process that computes. What is uploaded there once need not travel again: weights
+ * that many products use, a result that is the next operator's input. It holds zeros at first.
+ *
+ * It has an address range that belongs to nothing else in this process. Tensors, and the arguments of vaccel_gemm() and
+ * its kin, may point anywhere into it, at whole elements, as an input or as the place of a result. What is read there may
+ * have a leading dimension; results must be dense, and vectors have the increment 1. The address is a name and not memory:
+ * reading or writing there ends the process. Only this session knows it.
+ *
+ * A call that uses a device's memory runs on its backend (vaccel_call_options.backend need not say so), and all that it
+ * uses must lie on one device or in ordinary memory. Models and pictures take none of a backend that has device memory of
+ * its own, and any of one that has not. When the agent or the process that has the buffer ends, its content is lost: calls
+ * that use it return UNAVAILABLE. Free it, and allocate another.
+ */
+
+/**
+ * Where a buffer begins, for tensors. It stays there until vaccel_buffer_free(). Of a buffer that is not on a device, the
+ * same as vaccel_buffer_map().
+ * @param address  out.
+ */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_buffer_device_address(const vaccel_buffer* buffer,
+                                                                       void** address);
+
+/** The backend on whose device a buffer lies, the only one that can use it; "": none, every backend can use it. Lives as
+ * long as the buffer. */
+VACCEL_API const char* vaccel_buffer_device(const vaccel_buffer* buffer);
+
+/**
+ * Copies from this process into a buffer of any kind.
+ * @param session  That the buffer belongs to.
+ * @param offset   Of the first byte in the buffer.
+ * @param options  NULL: the defaults. Its deadline is for all of it; outputs must be empty.
+ * @return VACCEL_OK: all of it is there, and calls made after this see it. INVALID_ARGUMENT: it reaches beyond the
+ * buffer's end. UNAVAILABLE: the buffer is lost. Larger transfers go in pieces of 16 MiB: on failure some may have
+ * arrived.
+ */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_buffer_upload(vaccel_session* session, vaccel_buffer* buffer,
+                                                               size_t offset, const void* data, size_t bytes,
+                                                               const vaccel_call_options* options);
+
+/** Copies from a buffer of any kind into this process, likewise. @param data  out. */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_buffer_download(vaccel_session* session,
+                                                                 const vaccel_buffer* buffer, size_t offset,
+                                                                 void* data, size_t bytes,
+                                                                 const vaccel_call_options* options);
 
 /** Frees a buffer; a call under way may go on using it until it is done. Takes NULL. */
 VACCEL_API void vaccel_buffer_free(vaccel_buffer* buffer);

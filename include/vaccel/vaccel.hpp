@@ -464,6 +464,46 @@ class Buffer {
   std::unique_ptr<vaccel_buffer, detail::Free<vaccel_buffer_free>> buffer_;
 };
 
+/// Memory where the work is done; see "Device buffers" in vaccel.h. Made by Session::allocate_on_device().
+class DeviceBuffer {
+ public:
+  /// Takes over what a C function handed out. `session` outlives this.
+  DeviceBuffer(vaccel_session* session, vaccel_buffer* buffer) : session_(session), buffer_(buffer) {}
+
+  /// For calls of the C API.
+  [[nodiscard]] vaccel_buffer* handle() const noexcept { return buffer_.get(); }
+  /// Its first element, for tensors and arguments of products: a name, nobody can read or write there.
+  template <typename T>
+  [[nodiscard]] T* address() const {
+    void* address = nullptr;
+    detail::check(vaccel_buffer_device_address(buffer_.get(), &address));
+    return static_cast<T*>(address);
+  }
+  /// In bytes.
+  [[nodiscard]] size_t size() const noexcept { return vaccel_buffer_size(buffer_.get()); }
+  /// The backend on whose device it lies, the only one that can use it; "": every one can.
+  [[nodiscard]] std::string_view device() const noexcept { return vaccel_buffer_device(buffer_.get()); }
+
+  /// Copies elements to it, from its byte `offset` on.
+  template <typename T>
+  void upload(std::span<const T> data, size_t offset = 0) {
+    static_assert(std::is_trivially_copyable_v<T>, "the host sees bytes, not objects");
+    detail::check(
+        vaccel_buffer_upload(session_, buffer_.get(), offset, data.data(), data.size_bytes(), nullptr));
+  }
+  /// Copies elements from it.
+  template <typename T>
+  void download(std::span<T> data, size_t offset = 0) const {
+    static_assert(std::is_trivially_copyable_v<T>, "the host sees bytes, not objects");
+    detail::check(
+        vaccel_buffer_download(session_, buffer_.get(), offset, data.data(), data.size_bytes(), nullptr));
+  }
+
+ private:
+  vaccel_session* session_;
+  std::unique_ptr<vaccel_buffer, detail::Free<vaccel_buffer_free>> buffer_;
+};
+
 /// A model's input or output.
 struct TensorInfo {
   std::string name;
@@ -779,6 +819,18 @@ class Session {
     vaccel_buffer* buffer = nullptr;
     detail::check(vaccel_buffer_alloc(session_.get(), bytes, &options, &buffer));
     return Buffer(buffer);
+  }
+
+  /// Allocates memory where the work is done, on the device of a backend; "": the one that is best at products. The session
+  /// must outlive it.
+  [[nodiscard]] DeviceBuffer allocate_on_device(size_t bytes, const std::string& backend = {}) const {
+    vaccel_buffer_options options{};
+    options.size = sizeof options;
+    options.flags = VACCEL_BUFFER_DEVICE;
+    options.backend = backend.empty() ? nullptr : backend.c_str();
+    vaccel_buffer* buffer = nullptr;
+    detail::check(vaccel_buffer_alloc(session_.get(), bytes, &options, &buffer));
+    return DeviceBuffer(session_.get(), buffer);
   }
 
   /// Says what a picture shows, best first.

@@ -213,7 +213,8 @@ wire::StatusReport Agent::status(uint32_t start) const {
                             .window_bytes = traffic_.window_bytes,
                             .windows = traffic_.windows,
                             .leased_bytes = traffic_.leased_bytes,
-                            .vms = {}};
+                            .vms = {},
+                            .device_bytes = traffic_.device_bytes};
   uint32_t index = 0;
   size_t bytes = 0;
   for (const auto& [name, attached] : vms_) {

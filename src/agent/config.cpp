@@ -71,6 +71,14 @@ void read_window(TomlTable table, Limits& limits) {
   take(table, "max_leases", 1, 1'000'000, limits.max_leases);
 }
 
+void read_device(TomlTable table, Limits& limits) {
+  if (const auto bytes = table.byte_size("max_bytes", 1, wire::kMaxMemoryBytes))
+    limits.max_device_bytes = *bytes;
+  take(table, "max_buffers", 1, 1'000'000, limits.max_device_buffers);
+  if (const auto bytes = table.byte_size("max_total_bytes", 1, wire::kMaxMemoryBytes))
+    limits.max_total_device_bytes = *bytes;
+}
+
 void read_vms(TomlTable& root, const std::filesystem::path& folder, Config& config) {
   for (TomlTable& table : root.tables("vm")) {
     wire::AttachVm vm;
@@ -109,6 +117,7 @@ Result<Config> read_config(const std::filesystem::path& file) {
   take(root, "spin_us", 0, 10'000, config.spin_us);
   if (auto table = root.table("limits")) read_limits(*table, config.limits);
   if (auto table = root.table("window")) read_window(*table, config.limits);
+  if (auto table = root.table("device")) read_device(*table, config.limits);
   read_vms(root, folder, config);
   if (auto table = root.table("worker")) {
     take(*table, "count", 1, 256, config.worker.count);

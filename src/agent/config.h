@@ -34,6 +34,10 @@ struct Limits {
   uint64_t session_window_bytes = uint64_t{256} << 20;  ///< Address space of such a session's window.
   uint64_t max_leased_bytes = uint64_t{256} << 20;      ///< Of one session, in whichever window.
   uint32_t max_leases = 1024;                           ///< Of one session.
+  // Device buffers:
+  uint64_t max_device_bytes = uint64_t{1} << 30;        ///< Of one session.
+  uint32_t max_device_buffers = 256;                    ///< Of one session.
+  uint64_t max_total_device_bytes = uint64_t{4} << 30;  ///< Of all sessions together.
   int64_t frame_timeout_ms = 30'000;  ///< For a frame that has begun, plus a second for each MiB of payload.
   int64_t shutdown_timeout_ms = 30'000;  ///< For calls in flight at SIGTERM.
 

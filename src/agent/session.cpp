@@ -31,12 +31,13 @@ uint32_t random_handle() {
   return (number & 0x3fffffff) + 1;
 }
 
-// Of a call's inputs in the window: what its worker copies into memory of its own (see worker/call_memory.h). Many
-// inputs may lie in one place.
+// Of a call's inputs in the window and in device memory: what its worker copies into memory of its own (see
+// worker/call_memory.h). Many inputs may lie in one place.
 uint64_t bytes_to_copy(const wire::Call& call) {
   uint64_t bytes = 0;
   for (const wire::Tensor& tensor : call.inputs) {
-    if (wire::is_imported_window(tensor.segment) && !is_usable_in_place(tensor.dtype, tensor.offset))
+    const bool in_place = wire::is_imported_window(tensor.segment) || wire::is_device_memory(tensor.segment);
+    if (in_place && !is_usable_in_place(tensor.dtype, tensor.offset))
       bytes += std::min(tensor.bytes, UINT64_MAX - bytes);
   }
   return bytes;
@@ -55,6 +56,7 @@ struct Session::InFlight {
   uint64_t bytes = 0;              // of payload
   uint64_t copied_bytes = 0;       // what the worker copies out of the window
   HeldLeases held;                 // what the call refers to in the window
+  HeldMemories held_memories;
   uint64_t window_bytes = 0;
   int64_t arrived_ns = now_ns();
   int64_t deadline_ns = 0;
@@ -79,6 +81,7 @@ Session::Session(SessionHost& host, uint64_t id, UniqueFd socket, Origin origin)
       origin_(std::move(origin)),
       channel_(channel::StreamChannel(std::move(socket))),
       next_handle_(random_handle()),
+      memory_(host.limits(), host.traffic(), random_handle()),
       self_(std::make_shared<Session*>(this)) {}
 
 Session::~Session() {
@@ -262,7 +265,8 @@ void Session::take_in(bool ring_only) {
 Status Session::handle_frame() {
   const wire::Kind kind = channel_.header().kind;
   // 0 is what a failure carries that belongs to no request.
-  if (channel_.header().request_id == 0 && kind != wire::Kind::kCancel && kind != wire::Kind::kRelease) {
+  if (channel_.header().request_id == 0 && kind != wire::Kind::kCancel && kind != wire::Kind::kRelease &&
+      kind != wire::Kind::kFreeMemory) {
     return failure(VACCEL_PROTOCOL_ERROR, "a %s frame has request id 0", wire::kind_name(kind));
   }
   if (state_ == State::kGreeting) return handle_greeting();
@@ -283,6 +287,10 @@ Status Session::handle_frame() {
       return handle_lease();
     case wire::Kind::kRelease:
       return handle_release();
+    case wire::Kind::kAllocateMemory:
+      return handle_allocate_memory();
+    case wire::Kind::kFreeMemory:
+      return handle_free_memory();
     default:
       return failure(VACCEL_PROTOCOL_ERROR, "a client may not send a %s frame%s", wire::kind_name(kind),
                      kind == wire::Kind::kHello ? " twice" : "");
@@ -362,24 +370,20 @@ Status Session::admit_bytes(uint64_t payload_bytes) const {
 
 Status Session::handle_call() {
   const wire::Header header = channel_.header();
-  auto call = call_decoder_.decode(channel_.body(),
-                                   {.payload_bytes = header.payload_bytes, .window = window_ != nullptr});
+  auto call = call_decoder_.decode(
+      channel_.body(),
+      {.payload_bytes = header.payload_bytes, .window = window_ != nullptr, .device_memory = true});
   if (!call) return call.error();
   if (Status status = admit(*call, header.request_id, header.payload_bytes); !status.ok()) return status;
   if (const bool echoes = call->operator_name == kEcho; echoes || call->operator_name == kDiscard)
     return handle_own_operator(std::move(*call), echoes);
   auto model = model_of(*call);
   if (!model) return model.error();
-  auto in_flight = std::make_shared<InFlight>(host_.worker_for(*model), header.request_id, std::move(*call));
+  WorkerSlot* const holder = memory_.worker_of(*call);
+  WorkerSlot& worker = holder != nullptr ? *holder : host_.worker_for(*model);
+  auto in_flight = std::make_shared<InFlight>(worker, header.request_id, std::move(*call));
   in_flight->model = std::move(*model);
-  if (window_) {
-    const auto bytes = window_->resolve(in_flight->call, in_flight->held);
-    if (!bytes) return bytes.error();
-    in_flight->window_bytes = *bytes;
-    in_flight->copied_bytes = bytes_to_copy(in_flight->call);
-    const uint64_t taken = header.payload_bytes + std::min(in_flight->copied_bytes, wire::kMaxPayloadBytes);
-    if (Status status = admit_bytes(taken); !status.ok()) return status;
-  }
+  if (Status status = resolve_memory(*in_flight, header.payload_bytes); !status.ok()) return status;
   if (const uint64_t timeout_us = in_flight->call.timeout_us; timeout_us != 0) {
     constexpr uint64_t kForever = uint64_t{1} << 50;
     in_flight->deadline_ns =
@@ -407,6 +411,20 @@ Status Session::handle_call() {
   return {};
 }
 
+// Puts the worker's numbers for what a call refers to in the window and in device memory.
+Status Session::resolve_memory(InFlight& call, uint64_t payload_bytes) const {
+  if (window_) {
+    const auto bytes = window_->resolve(call.call, call.held);
+    if (!bytes) return bytes.error();
+    call.window_bytes = *bytes;
+  }
+  if (memory_.worker_of(call.call) != nullptr) {
+    if (Status status = memory_.resolve(call.call, call.held_memories); !status.ok()) return status;
+  }
+  call.copied_bytes = bytes_to_copy(call.call);
+  return admit_bytes(payload_bytes + std::min(call.copied_bytes, wire::kMaxPayloadBytes));
+}
+
 void Session::payload_arrived() {
   if (auto call = std::exchange(receiving_, nullptr)) return submit(call);
   if (own_.request_id != 0) answer_own_operator();
@@ -420,6 +438,11 @@ Status Session::handle_own_operator(wire::Call call, bool echoes) {
   if (echoes && header.payload_bytes > kMaxEchoBytes) {
     return failure(VACCEL_RESOURCE_EXHAUSTED, "%s takes at most %llu bytes", kEcho,
                    static_cast<unsigned long long>(kMaxEchoBytes));
+  }
+  if (std::ranges::any_of(call.inputs,
+                          [](const wire::Tensor& input) { return wire::is_device_memory(input.segment); })) {
+    return failure(VACCEL_INVALID_ARGUMENT, "operator '%s' takes nothing that lies in device buffers",
+                   call.operator_name.c_str());
   }
   uint64_t window_bytes = 0;
   own_.held.clear();
@@ -543,6 +566,7 @@ void Session::answer(InFlight& call, WorkerReply reply) {
       reply.status = bytes.error();
     }
   }
+  if (reply.status.ok()) reply.status = memory_.translate(reply.result, call.held_memories);
   if (!reply.status.ok()) {
     ++host_.traffic().failed_calls;
     return send_failure(call.request_id, reply.status);
@@ -551,7 +575,7 @@ void Session::answer(InFlight& call, WorkerReply reply) {
   std::vector<std::span<const std::byte>> pieces;
   uint64_t end = 0;
   for (wire::Tensor& tensor : reply.result.outputs) {
-    if (tensor.segment == wire::Segment::kWindow) continue;
+    if (tensor.segment == wire::Segment::kWindow || wire::is_device_memory(tensor.segment)) continue;
     const auto bytes = reply.memory->bytes(tensor);
     const uint64_t begin = wire::align_up(end, wire::kTensorAlignment);
     if (begin > end) pieces.push_back(std::span(kPadding).first(begin - end));

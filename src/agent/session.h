@@ -14,6 +14,7 @@
 #include "agent/config.h"
 #include "agent/log.h"
 #include "agent/reactor.h"
+#include "agent/session_memory.h"
 #include "agent/session_window.h"
 #include "agent/traffic.h"
 #include "agent/vm.h"
@@ -89,6 +90,8 @@ class Session final : public Polled {
   Status begin_rings(wire::WindowOpened& opened, UniqueFd wake);
   Status handle_lease();
   Status handle_release();
+  Status handle_allocate_memory();
+  Status handle_free_memory();
   void describe_server(uint64_t request_id);
   void describe_models(uint64_t request_id, uint32_t start);
   void describe_model(uint64_t request_id, const std::string& name);
@@ -96,6 +99,7 @@ class Session final : public Polled {
   Result<std::string> model_of(const wire::Call& call) const;
   Status admit(const wire::Call& call, uint64_t request_id, uint64_t payload_bytes) const;
   Status admit_bytes(uint64_t payload_bytes) const;
+  Status resolve_memory(InFlight& call, uint64_t payload_bytes) const;
   Status handle_own_operator(wire::Call call, bool echoes);
   void answer_own_operator();
   void payload_arrived();
@@ -152,6 +156,7 @@ class Session final : public Polled {
   uint32_t next_handle_;
   std::unordered_map<uint32_t, std::string> models_;  // handle -> name
   std::unique_ptr<SessionWindow> window_;             // once it has been opened
+  SessionMemory memory_;
   std::shared_ptr<WindowLease> ring_lease_;
   std::shared_ptr<Session*> self_;  // nulled when this session goes: what a late reply finds
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the agent has done and what it holds, for `vaccelctl status`. Numbers alone: sessions add to them as they
-// go, and nothing is decided by them.
+// go.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,8 @@ struct Traffic {
   // Now, of sessions with a window of their own; what VMs have is read from their windows:
   uint32_t windows = 0;
   uint64_t leased_bytes = 0;
+  // Now, and something is decided by it: what all sessions together may have.
+  uint64_t device_bytes = 0;  ///< Of device buffers.
 };
 
 }  // namespace vaccel::agent

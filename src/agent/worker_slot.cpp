@@ -38,7 +38,9 @@ std::optional<std::span<const std::byte>> ResultMemory::bytes(const wire::Tensor
     return std::span(payload_).subspan(tensor.offset, tensor.bytes);
   }
   if (tensor.segment == wire::Segment::kResults) return process_->results().at(tensor.offset, tensor.bytes);
-  if (wire::is_imported_window(tensor.segment)) return std::span<const std::byte>{};  // the session checks it
+  // The session checks what lies in these.
+  if (wire::is_imported_window(tensor.segment) || wire::is_device_memory(tensor.segment))
+    return std::span<const std::byte>{};
   return std::nullopt;
 }
 
@@ -86,6 +88,7 @@ Status WorkerSlot::launch() {
   auto process = WorkerProcess::start(options_.program, arguments, calls_, options_.segment_bytes);
   if (!process) return process.error();
   process_ = std::move(*process);
+  ++process_count_;
   interest_ = EPOLLIN;
   Status status =
       reactor_.add(process_->channel().fd(), interest_, [this](uint32_t events) { on_channel(events); });
@@ -299,6 +302,12 @@ Status WorkerSlot::handle_frame() {
       if (!opened) return opened.error();
       reply.model = opened->model;
       reply.backend = opened->backend;
+      break;
+    }
+    case wire::Kind::kMemoryAllocated: {
+      const auto allocated = wire::decode_memory_allocated(channel.body());
+      if (!allocated) return allocated.error();
+      reply.backend = allocated->backend;
       break;
     }
     case wire::Kind::kDescription: {
@@ -533,6 +542,10 @@ Status WorkerSlot::import_window(const Window& window) {
 
 void WorkerSlot::drop_window(uint32_t number) {
   if (windows_.erase(number) > 0 && process_) (void)send(0, wire::DropWindow{number});
+}
+
+void WorkerSlot::free_memory(uint32_t number) {
+  if (process_ && !stopping_) (void)send(0, wire::FreeMemory{number});
 }
 
 void WorkerSlot::begin_loading(const std::string& name) {

@@ -55,8 +55,8 @@ class ResultMemory final : public channel::Retained {
 /// What became of a request.
 struct WorkerReply {
   Status status;
-  uint32_t model = 0;  ///< Of OpenModel: the worker's handle, and the backend that runs the model.
-  std::string backend;
+  uint32_t model = 0;             ///< Of OpenModel: the worker's handle, and the backend that runs the model.
+  std::string backend;            ///< And of AllocateMemory: the one on whose device it lies.
   wire::Description description;  ///< Of Describe.
   wire::CallResult result;        ///< Of Call, with its outputs in `memory`.
   std::unique_ptr<ResultMemory> memory;
@@ -64,7 +64,7 @@ struct WorkerReply {
 };
 
 struct WorkerRequest {
-  std::variant<wire::OpenModel, wire::Describe, wire::Call> message;
+  std::variant<wire::OpenModel, wire::Describe, wire::AllocateMemory, wire::Call> message;
   std::shared_ptr<Window> window;  ///< Of a call: what its tensors refer to; shared with the session.
   std::string model;               ///< Of a call: the name of the model to load first; "" for none.
   int64_t deadline_ns = 0;         ///< Not given to the worker after this; 0: none.
@@ -105,6 +105,14 @@ class WorkerSlot final : public Polled {
   uint64_t submit(WorkerRequest request);
   /// One that is queued ends as CANCELLED; one that runs is told so, and ends as it will.
   void cancel(uint64_t ticket);
+
+  // ---- Device memory: asked for with a request, under a number from here
+
+  uint32_t next_memory_number() { return last_memory_++ | wire::kFirstMemoryNumber; }
+  /// No call refers to it any more. Only for memory of the present process.
+  void free_memory(uint32_t number);
+  /// How many processes there have been: device memory goes with its process.
+  [[nodiscard]] uint64_t process_count() const { return process_count_; }
 
   /// No call refers to a window any more.
   void drop_window(uint32_t number);
@@ -180,6 +188,8 @@ class WorkerSlot final : public Polled {
   Reactor::TimerId trim_timer_;
 
   std::shared_ptr<WorkerProcess> process_;
+  uint64_t process_count_ = 0;
+  uint32_t last_memory_ = 0;
   bool ready_ = false;
   bool stopping_ = false;
   int64_t launched_ns_ = 0;

@@ -27,7 +27,20 @@ Status read_given_options(const vaccel_call_options& given, CallSpec& spec, void
   return {};
 }
 
+// Checking strings reads them, which cannot be done on a device.
+static Status check_readable(const vaccel_session& session, const CallSpec& spec) {
+  const Buffers& buffers = session.transport->buffers();
+  for (size_t index = 0; buffers.any() && spec.inputs.data() != nullptr && index < spec.inputs.size();
+       ++index) {
+    if (spec.inputs[index].dtype == VACCEL_STRING && buffers.on_device(spec.inputs[index].data))
+      return failure(VACCEL_INVALID_ARGUMENT, "inputs[%zu] are strings, which cannot lie in a device buffer",
+                     index);
+  }
+  return {};
+}
+
 vaccel_status call(vaccel_session* session, const CallSpec& spec, vaccel_outputs** outputs) {
+  if (Status status = check_readable(*session, spec); !status.ok()) return report(status);
   if (Status status = check_call(spec); !status.ok()) return report(status);
   if (outputs == nullptr) return report(session->transport->call(spec, nullptr));
   OutputsPtr results;
@@ -38,6 +51,7 @@ vaccel_status call(vaccel_session* session, const CallSpec& spec, vaccel_outputs
 
 vaccel_status submit(vaccel_session* session, const CallSpec& spec, const RequestTraits& traits,
                      vaccel_request** request) {
+  if (Status status = check_readable(*session, spec); !status.ok()) return report(status);
   if (Status status = check_call(spec); !status.ok()) return report(status);
   auto submitted = session->transport->submit(spec, traits);
   if (!submitted) return report(submitted.error());

@@ -40,22 +40,30 @@ class Copying {
   channel::Channel& other_end_;
 };
 
+Status has_gaps(const vaccel_tensor& tensor) {
+  return failure(VACCEL_INVALID_ARGUMENT,
+                 "a tensor of shape %s lies in a device buffer with gaps; there it must be dense",
+                 shape_text(shape_of(tensor)).c_str());
+}
+
 }  // namespace
 
 void CallLayout::Free::operator()(std::byte* memory) const {
   std::free(memory);
 }
 
-Status CallLayout::find_in_window(const CallSpec& spec, const Buffers& buffers, CallMemory& memory) {
-  const Window& window = *memory.window;
+Status CallLayout::find_in_buffers(const CallSpec& spec, const Buffers& buffers, const void* home,
+                                   CallMemory& memory) {
+  const Buffers::Present present{memory.window.get(), home};
   inputs_.reserve(spec.inputs.size());
   for (const vaccel_tensor& tensor : spec.inputs) {
     Input input{wire::Segment::kPayload, 0, dense_size(tensor)};
+    if (input.bytes > 0 && !is_dense(tensor) && buffers.on_device(tensor.data)) return has_gaps(tensor);
     if (input.bytes > 0 && is_dense(tensor)) {
-      auto found = buffers.find(tensor.data, static_cast<size_t>(input.bytes), window);
+      auto found = buffers.find(tensor.data, static_cast<size_t>(input.bytes), present);
       if (!found) return found.error();
       if (*found) {
-        input = {wire::Segment::kWindow, (*found)->offset, input.bytes};
+        input = {(*found)->segment, (*found)->offset, input.bytes};
         memory.buffers.push_back(std::move((*found)->memory));
       }
     }
@@ -64,17 +72,19 @@ Status CallLayout::find_in_window(const CallSpec& spec, const Buffers& buffers, 
   for (size_t index = 0; index < spec.places.size(); ++index) {
     const vaccel_tensor& place = spec.places[index];
     if (place.bytes == 0) continue;
-    auto found = buffers.find(place.data, place.bytes, window);
+    auto found = buffers.find(place.data, place.bytes, present);
     if (!found) return found.error();
     if (!*found) continue;
     const uint64_t offset = (*found)->offset;
+    const wire::Segment segment =
+        wire::is_device_memory((*found)->segment) ? (*found)->segment : wire::Segment::kPayload;
     memory.buffers.push_back(std::move((*found)->memory));
     // A place without a name is for the result at its position, so those before it need an entry each.
     if (place.name == nullptr && places_.size() <= index) places_.resize(index + 1);
     if (place.name == nullptr) {
-      places_[index] = {{}, offset, place.bytes};
+      places_[index] = {{}, offset, place.bytes, segment};
     } else {
-      places_.push_back({place.name, offset, place.bytes});
+      places_.push_back({place.name, offset, place.bytes, segment});
     }
   }
   return {};
@@ -83,7 +93,7 @@ Status CallLayout::find_in_window(const CallSpec& spec, const Buffers& buffers, 
 uint64_t CallLayout::bytes_outside(const CallSpec& spec) const {
   uint64_t total = 0;
   for (size_t index = 0; index < spec.inputs.size(); ++index) {
-    const bool found = index < inputs_.size() && inputs_[index].segment == wire::Segment::kWindow;
+    const bool found = index < inputs_.size() && inputs_[index].segment != wire::Segment::kPayload;
     if (!found) total = wire::align_up(total, wire::kTensorAlignment) + dense_size(spec.inputs[index]);
   }
   return total;
@@ -97,7 +107,7 @@ Status CallLayout::place(const CallSpec& spec, CallMemory& memory, channel::Chan
   uint64_t used = 0;
   for (size_t index = 0; index < spec.inputs.size(); ++index) {
     Input& input = inputs_[index];
-    if (input.segment == wire::Segment::kWindow || input.bytes == 0) continue;
+    if (input.segment != wire::Segment::kPayload || input.bytes == 0) continue;
     if (memory.inputs.valid()) {
       used = wire::align_up(used, wire::kTensorAlignment);
       copying.write(spec.inputs[index], input.bytes, memory.inputs.data() + used);
@@ -149,7 +159,8 @@ void CallLayout::fill(const CallSpec& spec, const CallMemory& memory, wire::Call
   const Slab& area = memory.area;
   call.area_offset = area.valid() ? area.offset() : 0;
   call.area_bytes = area.valid() ? area.bytes() : 0;
-  call.window = places_.empty() && !area.valid() ? wire::Segment::kPayload : wire::Segment::kWindow;
+  call.window = memory.window != nullptr && (!places_.empty() || area.valid()) ? wire::Segment::kWindow
+                                                                               : wire::Segment::kPayload;
 }
 
 // ---- ResultSizes

@@ -24,9 +24,9 @@ class CallLayout {
   /// Up to so many bytes outside of the window go inline: through a ring that is no slower than a slab.
   static constexpr uint64_t kMaxInline = 1024;
 
-  /// Looks which tensors and places lie in buffers of memory.window, and adds these to memory.buffers. Errors as
-  /// Buffers::find().
-  Status find_in_window(const CallSpec& spec, const Buffers& buffers, CallMemory& memory);
+  /// Looks which tensors and places lie in buffers of memory.window or on `home`'s devices, and adds these to
+  /// memory.buffers. Errors as Buffers::find(); INVALID_ARGUMENT: one with gaps lies on a device.
+  Status find_in_buffers(const CallSpec& spec, const Buffers& buffers, const void* home, CallMemory& memory);
   /// What the inputs that lie in no buffer take together, each on its alignment.
   [[nodiscard]] uint64_t bytes_outside(const CallSpec& spec) const;
   /// Copies these into memory.inputs if there is such a slab; else they are the payload, from where the caller has

@@ -81,6 +81,14 @@ void Connection::end_writing(Lock& lock) {
     (void)channel_->send(wire::Kind::kCancel, id, encoder_.encode(cancel), {}, nullptr);
     lock.lock();
   }
+  while (!freed_.empty() && !lost_) {
+    const wire::FreeMemory free{freed_.back()};
+    freed_.pop_back();
+    const uint64_t id = next_id_++;
+    lock.unlock();
+    (void)channel_->send(wire::Kind::kFreeMemory, id, encoder_.encode(free), {}, nullptr);
+    lock.lock();
+  }
   leftover_ = !lost_ && channel_->sending();
   writing_ = false;
   writer_turn_.notify_one();
@@ -232,12 +240,13 @@ Status Connection::send_call(const CallSpec& spec, uint32_t model, CallExchange&
   exchange.memory().window = window_;
   exchange.memory().decoder = &result_decoder_;
   uint64_t area = 0;
-  if (window_) {
-    if (Status status = layout.find_in_window(spec, buffers_, exchange.memory()); !status.ok()) return status;
-    if (exchange.wants_outputs()) {
-      exchange.memory().result_key = ResultSizes::key(spec.operator_name, spec.model);
-      area = result_sizes_.find(exchange.memory().result_key);
-    }
+  if (window_ || buffers_.any()) {
+    Status status = layout.find_in_buffers(spec, buffers_, static_cast<DeviceHome*>(this), exchange.memory());
+    if (!status.ok()) return status;
+  }
+  if (window_ && exchange.wants_outputs()) {
+    exchange.memory().result_key = ResultSizes::key(spec.operator_name, spec.model);
+    area = result_sizes_.find(exchange.memory().result_key);
   }
   // What has no slab goes inline, so a window that is used up makes calls slower, and fails none.
   if (const uint64_t bytes = layout.bytes_outside(spec); window_ && bytes > CallLayout::kMaxInline) {
@@ -326,25 +335,49 @@ Result<Slab> Connection::lease(uint64_t slab_size, uint64_t alignment, int64_t d
   return Slab{window_, leased.offset, slab_size};
 }
 
-Status Connection::send_describe(const wire::Describe& describe, Exchange& exchange, bool& unsent) {
-  Lock lock(mutex_);
-  if (Status status = begin_writing(lock, 0, unsent); !status.ok()) return status;
-  enlist(exchange);
-  lock.unlock();
-  Status status = transmit(lock, wire::Kind::kDescribe, encoder_.encode(describe), {}, 0, exchange, unsent);
-  end_writing(lock);
-  return status;
-}
-
-Status Connection::send_open_model(const char* name, Exchange& exchange, int64_t deadline_ns, bool& unsent) {
+// A request whose answer is all that matters.
+template <typename Message>
+Status Connection::send_request(const Message& message, Exchange& exchange, int64_t deadline_ns,
+                                bool& unsent) {
   Lock lock(mutex_);
   if (Status status = begin_writing(lock, deadline_ns, unsent); !status.ok()) return status;
   enlist(exchange);
   lock.unlock();
-  Status status = transmit(lock, wire::Kind::kOpenModel, encoder_.encode(wire::OpenModel{name}), {},
-                           deadline_ns, exchange, unsent);
+  Status status = transmit(lock, Message::kKind, encoder_.encode(message), {}, deadline_ns, exchange, unsent);
   end_writing(lock);
   return status;
+}
+
+Status Connection::send_describe(const wire::Describe& describe, Exchange& exchange, bool& unsent) {
+  return send_request(describe, exchange, 0, unsent);
+}
+
+Result<BufferMemoryPtr> Connection::allocate_memory(const std::string& backend, size_t bytes, bool& unsent) {
+  std::byte* const base = reserve_addresses(bytes);
+  if (base == nullptr) return fail(VACCEL_RESOURCE_EXHAUSTED, "there are no addresses for %zu bytes", bytes);
+  // From here on the addresses go with it. The other end numbers none 0.
+  const auto make = [&](DevicePlace place) {
+    return BufferMemoryPtr{new BufferMemory(base, bytes, true, std::move(place))};
+  };
+  AllocateExchange exchange;
+  Status status = send_request(wire::AllocateMemory{backend, bytes, 0}, exchange, 0, unsent);
+  if (status.ok()) {
+    wait(exchange, 0);
+    status = exchange.status();
+  }
+  if (!status.ok()) {
+    make({{}, nullptr, 0, {}}).reset();
+    return Unexpected{std::move(status)};
+  }
+  const auto& [number, chosen] = exchange.allocated();
+  return make({weak_from_this(), static_cast<DeviceHome*>(this), number, chosen});
+}
+
+void Connection::free_memory(uint32_t number) {
+  Lock lock(mutex_);
+  if (lost_) return;
+  freed_.push_back(number);
+  send_left_over(lock);
 }
 
 Result<uint32_t> Connection::open_model(const char* name, int64_t deadline_ns, bool& unsent) {
@@ -375,7 +408,7 @@ Result<uint32_t> Connection::open_model(const char* name, int64_t deadline_ns, b
   models_.push_back(model);
   lock.unlock();
   OpenModelExchange exchange;
-  Status status = send_open_model(name, exchange, deadline_ns, unsent);
+  Status status = send_request(wire::OpenModel{name}, exchange, deadline_ns, unsent);
   if (status.ok()) {
     if (!wait(exchange, deadline_ns)) abandon(exchange, too_late().error());
     status = exchange.status();
@@ -642,7 +675,7 @@ void Connection::settle(Exchange& exchange, Status status) {
 void Connection::abandon(Exchange& exchange, const Status& status) {
   Lock lock(mutex_);
   abandon(lock, exchange, status);
-  send_cancels(lock);
+  send_left_over(lock);
 }
 
 void Connection::abandon(Lock& lock, Exchange& exchange, const Status& status) {
@@ -677,19 +710,19 @@ void Connection::end_expired() {
     if (late == under_way_.end()) break;
     abandon(lock, **late, expired());
   }
-  send_cancels(lock);
+  send_left_over(lock);
 }
 
 void Connection::cancel(Exchange& exchange) {
   Lock lock(mutex_);
   if (exchange.done()) return;
   cancels_.push_back(exchange.id_);
-  send_cancels(lock);
+  send_left_over(lock);
 }
 
-// Sends what is to be cancelled, unless somebody writes, who does it then.
-void Connection::send_cancels(Lock& lock) {
-  if (writing_ || cancels_.empty()) return;
+// Sends what is to be cancelled and freed, unless somebody writes, who does it then.
+void Connection::send_left_over(Lock& lock) {
+  if (writing_ || (cancels_.empty() && freed_.empty())) return;
   writing_ = true;
   end_writing(lock);
 }

@@ -29,7 +29,7 @@
 namespace vaccel::client {
 
 /// Thread-safe. Shared by the session and its submitted requests, which may outlast it being the current one.
-class Connection {
+class Connection final : public DeviceHome, public std::enable_shared_from_this<Connection> {
  public:
   /// @param completions  Watches the socket; outlives the connection.
   /// @param buffers  Those of the session; outlive the connection.
@@ -53,10 +53,15 @@ class Connection {
   Status send_call(const CallSpec& spec, uint32_t model, CallExchange& exchange, bool& unsent);
   Status send_describe(const wire::Describe& describe, Exchange& exchange, bool& unsent);
   /// The handle of a model on this connection. Opens it at its first use; whoever asks meanwhile waits with.
-  Result<uint32_t> open_model(const char* name, int64_t deadline_ns, bool& unsent);
+  [[gnu::noinline]] Result<uint32_t> open_model(const char* name, int64_t deadline_ns, bool& unsent);
   /// A slab of the window: one that was used before, or a new lease. RESOURCE_EXHAUSTED: the agent has no more.
   /// @param alignment  A power of two.
   Result<Slab> slab(uint64_t bytes, uint64_t alignment, int64_t deadline_ns, bool& unsent);
+
+  /// Memory on a device of the other end's. @param backend  "": the best there is.
+  [[gnu::cold]] Result<BufferMemoryPtr> allocate_memory(const std::string& backend, size_t bytes,
+                                                        bool& unsent);
+  [[gnu::cold]] void free_memory(uint32_t number) override;
 
   // ---- Receiving
 
@@ -99,9 +104,11 @@ class Connection {
   void send_leftover(Lock& lock);
   bool closed_meanwhile() const;
   void fill_call(const CallSpec& spec, uint32_t model);
-  Status send_open_model(const char* name, Exchange& exchange, int64_t deadline_ns, bool& unsent);
   Result<Slab> lease(uint64_t slab_size, uint64_t alignment, int64_t deadline_ns, bool& unsent);
-  void send_released(Lock& lock);
+  [[gnu::cold]] void send_released(Lock& lock);
+  template <typename Message>
+  [[gnu::cold]] Status send_request(const Message& message, Exchange& exchange, int64_t deadline_ns,
+                                    bool& unsent);
   bool await(short events, int64_t deadline_ns);
   void let_descriptor_tell();
 
@@ -119,7 +126,7 @@ class Connection {
   void complete(Exchange& exchange, Status status);
   void forget(const Exchange& exchange);
   void settle(Exchange& exchange, Status status);
-  void send_cancels(Lock& lock);
+  void send_left_over(Lock& lock);
   void abandon(Lock& lock, Exchange& exchange, const Status& status);
   void lose(Lock& lock, Status status);
 
@@ -146,6 +153,7 @@ class Connection {
   bool writing_ = false;
   Condition writer_turn_;
   std::vector<uint64_t> cancels_;  // calls to cancel, by whoever writes next
+  std::vector<uint32_t> freed_;    // device memory to free, likewise
   bool leftover_ =
       false;  // the channel keeps bytes that the socket did not take; nobody waits for them to go
   bool writer_wants_to_read_ = false;

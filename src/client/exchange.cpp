@@ -15,8 +15,8 @@ Status unusable(const char* what, const Status& why) {
 
 Status CallExchange::take_body(std::span<const std::byte> body, uint64_t payload_bytes,
                                std::vector<channel::Destination>& destinations) {
-  const auto result =
-      memory_.decoder->decode(body, {.payload_bytes = payload_bytes, .window = memory_.window != nullptr});
+  const auto result = memory_.decoder->decode(
+      body, {.payload_bytes = payload_bytes, .window = memory_.window != nullptr, .device_memory = true});
   if (!result) return unusable("result", result.error());
   memory_.finished = true;
   if (!wants_outputs_ && places_.empty()) return {};
@@ -51,6 +51,14 @@ Status LeaseExchange::take_body(std::span<const std::byte> body, uint64_t,
   const auto leased = wire::decode_leased(body);
   if (!leased) return unusable("lease", leased.error());
   leased_ = *leased;
+  return {};
+}
+
+Status AllocateExchange::take_body(std::span<const std::byte> body, uint64_t,
+                                   std::vector<channel::Destination>&) {
+  auto allocated = wire::decode_memory_allocated(body);
+  if (!allocated) return unusable("answer", allocated.error());
+  allocated_ = std::move(*allocated);
   return {};
 }
 

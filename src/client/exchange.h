@@ -64,7 +64,7 @@ class Exchange {
   Condition wake_;
 };
 
-/// What a call uses of the window, until it is done.
+/// What a call uses of the window and of devices, until it is done.
 struct CallMemory {
   std::shared_ptr<Window> window;        ///< That the call was sent with; null: none. Shared with its slabs.
   Slab inputs;                           ///< Copies of inputs that did not lie in the window.
@@ -74,6 +74,14 @@ struct CallMemory {
   uint64_t copied_bytes = 0;               ///< By this library.
   uint64_t result_key = 0;                 ///< For ResultSizes; 0: its size is not to be remembered.
   bool finished = false;  ///< The result is here, so nobody at the other end writes any more.
+
+  /// What of the call's lies on a device.
+  [[nodiscard]] const BufferMemory* on_device(const void* data) const {
+    for (const BufferMemoryPtr& buffer : buffers) {
+      if (buffer->device && buffer->has(data)) return buffer.get();
+    }
+    return nullptr;
+  }
 
   CallMemory() = default;
   CallMemory(CallMemory&&) = default;
@@ -150,6 +158,18 @@ class LeaseExchange final : public Exchange {
   Status take_body(std::span<const std::byte> body, uint64_t payload_bytes,
                    std::vector<channel::Destination>& destinations) override;
   wire::Leased leased_;
+};
+
+/// The allocation of device memory.
+class AllocateExchange final : public Exchange {
+ public:
+  [[nodiscard]] const wire::MemoryAllocated& allocated() const { return allocated_; }
+
+ private:
+  [[nodiscard]] wire::Kind answer_kind() const override { return wire::Kind::kMemoryAllocated; }
+  Status take_body(std::span<const std::byte> body, uint64_t payload_bytes,
+                   std::vector<channel::Destination>& destinations) override;
+  wire::MemoryAllocated allocated_;
 };
 
 class DescribeExchange final : public Exchange {

@@ -91,6 +91,17 @@ class Call {
   [[nodiscard]] vaccel_status end() const { return report(status_); }
   [[nodiscard]] size_t element() const { return element_; }
 
+  /// What is copied here, element by element, cannot lie on a device.
+  [[gnu::noinline]] bool can_touch(const char* argument, const void* data) {
+    const bool can = !session_->transport->buffers().on_device(data);
+    if (!can) {
+      set(failure(VACCEL_INVALID_ARGUMENT,
+                  "%s: %s lies in a device buffer, where it must be dense, and given by its first element",
+                  function_, argument));
+    }
+    return can;
+  }
+
   // ---- Checks
 
   [[gnu::noinline]] void wrong(const char* argument, int64_t value, const char* right) {
@@ -261,6 +272,7 @@ void Call::input(const char* name, const Vector& vector, int64_t n) {
     tensor.bytes = (static_cast<size_t>((n - 1) * vector.increment) + 1) * element_;
     return;
   }
+  if (!can_touch(name, vector.data)) return;
   auto* packed = static_cast<std::byte*>(std::malloc(tensor.bytes));
   packed_[index].reset(packed);
   if (packed == nullptr) {
@@ -307,6 +319,7 @@ void Call::run_to(const Matrices& result) {
   const int64_t elements = result.batch * result.rows * result.columns;
   const bool in_place =
       result.is_dense() && is_in_place(result.data, static_cast<size_t>(elements) * element_);
+  if (!in_place && !can_touch("the result", result.data)) return;
   const std::byte* from = run(in_place ? result.data : nullptr, elements);
   if (from == nullptr || in_place) return;
   const size_t row_bytes = static_cast<size_t>(result.columns) * element_;
@@ -322,7 +335,7 @@ void Call::run_to(const Vector& result, int64_t n) {
   // In the order in which it lies in memory, a vector is a column.
   if (result.increment > 0)
     return run_to(Matrices{static_cast<std::byte*>(result.data), n, 1, result.increment, 0, 1});
-  if (!ok()) return;
+  if (!ok() || !can_touch("the result", result.data)) return;
   const std::byte* from = run(nullptr, n);
   std::byte* to = first_of(result, n);
   for (int64_t at = 0; ok() && at < n; ++at, from += element_, to += step(result))
@@ -330,8 +343,7 @@ void Call::run_to(const Vector& result, int64_t n) {
 }
 
 void Call::run_to_element(void* result) {
-  if (!ok()) return;
-  if (const std::byte* from = run(nullptr, 1)) std::memcpy(result, from, element_);
+  run_to(Matrices{static_cast<std::byte*>(result), 1, 1, 1, 0, 1});
 }
 
 Memory Call::make_room(const char* name, Matrices& shape) {
@@ -362,6 +374,7 @@ void Call::each(const char* name, const Matrices& shape, const Matrices& dense, 
                   static_cast<long long>(index)));
       return;
     }
+    if (!can_touch(name, matrix)) return;
     for (int64_t row = 0; row < shape.rows; ++row, in_dense += row_bytes) {
       std::byte* in_matrix = matrix + static_cast<size_t>(row * shape.pitch) * element_;
       if (copying == Copying::kGather) std::memcpy(in_dense, in_matrix, row_bytes);

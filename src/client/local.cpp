@@ -4,9 +4,11 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
+#include "client/call_layout.h"
 #include "client/request.h"
 #include "core/clock.h"
 #include "core/tensor.h"
@@ -138,21 +140,23 @@ class OwnedSpec {
   OwnedSpec(const OwnedSpec&) = delete;
   OwnedSpec& operator=(const OwnedSpec&) = delete;
   ~OwnedSpec() {
-    for (const vaccel_tensor& input : inputs_)
-      std::free(input.data);
+    for (void* memory : copies_)
+      std::free(memory);
   }
 
   // RESOURCE_EXHAUSTED: no memory.
-  Status copy_inputs(std::span<const vaccel_tensor> inputs) {
+  Status copy_inputs(std::span<const vaccel_tensor> inputs, const Buffers& buffers) {
     inputs_.reserve(inputs.size());
     for (const vaccel_tensor& input : inputs) {
       const auto bytes = static_cast<size_t>(dense_size(input));
-      void* memory = std::malloc(bytes > 0 ? bytes : 1);
+      const bool stays = buffers.on_device(input.data);  // nobody can read it here
+      void* memory = stays ? input.data : std::malloc(bytes > 0 ? bytes : 1);
       if (memory == nullptr)
         return failure(VACCEL_RESOURCE_EXHAUSTED, "there is no memory to keep an input of %zu bytes", bytes);
+      if (!stays) copies_.push_back(memory);
       if (input.dtype == VACCEL_STRING) {
         std::memcpy(memory, input.data, bytes);
-      } else {
+      } else if (!stays) {
         pack(input, static_cast<std::byte*>(memory));
       }
       shapes_.emplace_back(input.shape, input.shape + input.rank);
@@ -182,6 +186,7 @@ class OwnedSpec {
   std::vector<std::vector<int64_t>> shapes_;
   std::vector<vaccel_attribute> attributes_;
   std::vector<vaccel_tensor> inputs_;
+  std::vector<void*> copies_;
   std::vector<vaccel_tensor> places_;
 };
 
@@ -197,6 +202,7 @@ struct Job {
   vaccel_request* owner = nullptr;  // nullptr: it was freed
   Status status;
   OutputsPtr outputs;
+  std::vector<BufferMemoryPtr> on_devices;  // what it uses stays until it is done
 };
 
 }  // namespace
@@ -303,6 +309,7 @@ LocalTransport::~LocalTransport() {
     while (jobs_ > 0)
       no_jobs_.wait(lock, 0);
   }
+  memories_->close();
   for (const auto& [name, model] : models_)
     table_.close_model(runtime_, model);
   table_.destroy(runtime_);
@@ -339,6 +346,14 @@ Status LocalTransport::run(const CallSpec& spec, const std::atomic<int>* cancell
     if (!opened) return opened.error();
     model = *opened;
   }
+  std::vector<BufferMemoryPtr> used;
+  std::vector<const runtime::Memory*> memories;
+  if (buffers_->any()) {
+    auto found = find_on_devices(spec);
+    if (!found) return found.error();
+    used = std::move(*found);
+    memories = memories_->on_devices(used);
+  }
   if (Status status = inputs.set(spec.inputs); !status.ok()) return status;
   // Every field is given: what is zeroed first would be zeroed by `rep stos`, which takes longer than all else here.
   runtime::RuntimeCall call{.size = sizeof call,
@@ -354,7 +369,9 @@ Status LocalTransport::run(const CallSpec& spec, const std::atomic<int>* cancell
                             .timings = spec.timings ? &timings : nullptr,
                             .output = &add_output,
                             .output_context = &collector,
-                            .error = sentence.sink()};
+                            .error = sentence.sink(),
+                            .memories = memories.data(),
+                            .memory_count = memories.size()};
   const auto code = table_.call(runtime_, &call);
   if (code != VACCEL_OK) return collector.status().ok() ? sentence.status(code) : collector.status();
   if (outputs == nullptr && spec.places.empty()) return {};
@@ -369,8 +386,11 @@ Status LocalTransport::run(const CallSpec& spec, const std::atomic<int>* cancell
 
 Result<std::unique_ptr<vaccel_request>> LocalTransport::submit(const CallSpec& spec,
                                                                const RequestTraits& traits) {
+  auto on_devices = find_on_devices(spec);
+  if (!on_devices) return Unexpected{on_devices.error()};
   std::shared_ptr<Job> job{new Job(spec)};
-  if (Status status = job->arguments.copy_inputs(spec.inputs); !status.ok())
+  job->on_devices = std::move(*on_devices);
+  if (Status status = job->arguments.copy_inputs(spec.inputs, *buffers_); !status.ok())
     return Unexpected{std::move(status)};
   auto request = std::make_unique<LocalRequest>(*this, std::move(job), traits);
   if (Status status = request->start(); !status.ok()) return Unexpected{std::move(status)};
@@ -381,6 +401,70 @@ Result<std::unique_ptr<vaccel_request>> LocalTransport::submit(const CallSpec& s
 Result<std::unique_ptr<vaccel_buffer>> LocalTransport::allocate_buffer(size_t bytes, uint64_t alignment,
                                                                        bool) {
   return ordinary_buffer(bytes, alignment);
+}
+
+// ---- Device memory
+
+Result<DevicePlace> LocalMemories::allocate(const std::shared_ptr<LocalMemories>& self, const char* backend,
+                                            size_t bytes, std::byte*& address) {
+  Sentence sentence;
+  runtime::Memory* memory = nullptr;
+  runtime::MemoryPlace place{};
+  const std::lock_guard lock(mutex_);
+  const auto code = table_.allocate_memory(runtime_, backend, bytes, &sentence.sink(), &memory, &place);
+  if (code != VACCEL_OK) return Unexpected{sentence.status(code)};
+  const auto number = static_cast<uint32_t>(wire::kFirstMemoryNumber + memories_.size());
+  memories_.push_back(memory);
+  address = static_cast<std::byte*>(place.address);
+  return DevicePlace{self, static_cast<DeviceHome*>(this), number,
+                     place.backend != nullptr ? place.backend : ""};
+}
+
+void LocalMemories::free_memory(uint32_t number) {
+  const std::lock_guard lock(mutex_);
+  const size_t index = number - wire::kFirstMemoryNumber;
+  if (index >= memories_.size() || memories_[index] == nullptr) return;
+  table_.free_memory(runtime_, std::exchange(memories_[index], nullptr));
+}
+
+std::vector<const runtime::Memory*> LocalMemories::on_devices(std::span<const BufferMemoryPtr> buffers) {
+  std::vector<const runtime::Memory*> memories;
+  const std::lock_guard lock(mutex_);
+  for (const BufferMemoryPtr& buffer : buffers) {
+    if (buffer->device->backend.empty()) continue;
+    const runtime::Memory* memory = memories_[buffer->device->number - wire::kFirstMemoryNumber];
+    if (std::find(memories.begin(), memories.end(), memory) == memories.end()) memories.push_back(memory);
+  }
+  return memories;
+}
+
+void LocalMemories::close() {
+  const std::lock_guard lock(mutex_);
+  for (runtime::Memory* memory : memories_) {
+    if (memory != nullptr) table_.free_memory(runtime_, memory);
+  }
+  memories_.clear();
+}
+
+Result<std::unique_ptr<vaccel_buffer>> LocalTransport::allocate_on_device(const char* backend, size_t bytes) {
+  std::byte* address = nullptr;
+  auto place = memories_->allocate(memories_, backend, bytes, address);
+  if (!place) return Unexpected{place.error()};
+  BufferMemoryPtr memory{new BufferMemory(address, bytes, false, std::move(*place))};
+  return std::make_unique<vaccel_buffer>(std::move(memory), buffers_);
+}
+
+// What a call uses. Errors as Buffers::find(), and for what lies on a device with gaps.
+Result<std::vector<BufferMemoryPtr>> LocalTransport::find_on_devices(const CallSpec& spec) const {
+  CallMemory memory;
+  CallLayout layout;
+  if (buffers_->any()) {
+    Status status =
+        layout.find_in_buffers(spec, *buffers_, static_cast<const DeviceHome*>(memories_.get()), memory);
+    if (!status.ok()) return Unexpected{std::move(status)};
+  }
+  memory.finished = true;
+  return std::move(memory.buffers);
 }
 
 Result<bool> LocalTransport::is_in_place(const void*, size_t) {

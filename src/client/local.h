@@ -18,6 +18,27 @@
 
 namespace vaccel::client {
 
+/// Device memory of the runtime in this process. Buffers that are freed late find it gone with the session.
+class LocalMemories final : public DeviceHome {
+ public:
+  LocalMemories(const runtime::RuntimeTable& table, runtime::Runtime* runtime)
+      : table_(table), runtime_(runtime) {}
+
+  [[gnu::cold]] Result<DevicePlace> allocate(const std::shared_ptr<LocalMemories>& self, const char* backend,
+                                             size_t bytes, std::byte*& address);
+  [[gnu::cold]] void free_memory(uint32_t number) override;
+  /// Those of `buffers` that the runtime has to be told of.
+  [[gnu::cold]] std::vector<const runtime::Memory*> on_devices(std::span<const BufferMemoryPtr> buffers);
+  /// Frees what is left: the runtime ends.
+  [[gnu::cold]] void close();
+
+ private:
+  const runtime::RuntimeTable& table_;
+  std::mutex mutex_;
+  runtime::Runtime* runtime_;
+  std::vector<runtime::Memory*> memories_;  // by number, from kFirstMemoryNumber on; nullptr: it was freed
+};
+
 class LocalTransport final : public Transport {
  public:
   /// Loads the runtime. @param config_path  Empty: /etc/vaccel/vaccel.toml, or defaults if there is none.
@@ -31,6 +52,9 @@ class LocalTransport final : public Transport {
   void take_in() override {}  // nothing arrives: threads of the runtime complete requests
   Result<std::unique_ptr<vaccel_buffer>> allocate_buffer(size_t bytes, uint64_t alignment,
                                                          bool must_be_shared) override;
+  [[gnu::cold]] Result<std::unique_ptr<vaccel_buffer>> allocate_on_device(const char* backend,
+                                                                          size_t bytes) override;
+  [[nodiscard]] const Buffers& buffers() const override { return *buffers_; }
   Result<bool> is_in_place(const void* data, size_t bytes) override;
   Status ping(int64_t deadline_ns) override;
   Status load_model(const char* name) override;
@@ -43,15 +67,22 @@ class LocalTransport final : public Transport {
 
   LocalTransport(std::string endpoint, const runtime::RuntimeTable& table, runtime::Runtime* runtime,
                  CompletionQueue& completions)
-      : endpoint_(std::move(endpoint)), table_(table), runtime_(runtime), completions_(completions) {}
+      : endpoint_(std::move(endpoint)),
+        table_(table),
+        runtime_(runtime),
+        completions_(completions),
+        memories_(new LocalMemories(table, runtime)) {}
 
   Result<runtime::Model*> open_model(const char* name);
   Status run(const CallSpec& spec, const std::atomic<int>* cancelled, OutputsPtr* outputs);
+  [[gnu::cold]] Result<std::vector<BufferMemoryPtr>> find_on_devices(const CallSpec& spec) const;
 
   const std::string endpoint_;
   const runtime::RuntimeTable& table_;
   runtime::Runtime* const runtime_;
   CompletionQueue& completions_;
+  const std::shared_ptr<LocalMemories> memories_;        // shared: buffers find it while it is there
+  const std::shared_ptr<Buffers> buffers_{new Buffers};  // shared with buffers that are freed late
 
   std::shared_mutex models_mutex_;
   std::map<std::string, runtime::Model*, std::less<>> models_;

@@ -172,11 +172,17 @@ struct Landing {
   std::byte* data;
 };
 
+// By offset: that is how they come, as good as always.
+void add_in_order(std::vector<Landing>& landings, const Landing& landing) {
+  auto behind = landings.end();
+  while (behind != landings.begin() && (behind - 1)->offset > landing.offset)
+    --behind;
+  landings.insert(behind, landing);
+}
+
 // Turns landings into destinations that cover the payload from its first byte to its last.
-Status cover_payload(std::vector<Landing>& landings, uint64_t payload_bytes,
+Status cover_payload(const std::vector<Landing>& landings, uint64_t payload_bytes,
                      std::vector<channel::Destination>& destinations) {
-  std::sort(landings.begin(), landings.end(),
-            [](const Landing& one, const Landing& other) { return one.offset < other.offset; });
   uint64_t position = 0;
   for (const Landing& landing : landings) {
     if (landing.bytes == 0) continue;
@@ -242,6 +248,20 @@ static Found find_in_window(const wire::Tensor& tensor, const vaccel_tensor* pla
   return in_area ? Found::kInArea : Found::kToBeCopied;
 }
 
+// Results whose place is on a device must be there, and no others: nobody may write, or look, at those addresses.
+static Status check_device(const wire::Tensor& tensor, const vaccel_tensor* place, const CallMemory& call) {
+  const BufferMemory* wanted = place != nullptr ? call.on_device(place->data) : nullptr;
+  const bool there = wire::is_device_memory(tensor.segment);
+  if (wanted == nullptr && !there) return {};
+  const bool as_wanted =
+      wanted != nullptr && there && tensor.dtype != VACCEL_STRING &&
+      static_cast<uint32_t>(tensor.segment) == wanted->device->number &&
+      tensor.offset == static_cast<uint64_t>(static_cast<const std::byte*>(place->data) - wanted->base);
+  if (as_wanted || (wanted != nullptr && tensor.bytes == 0)) return {};
+  return failure(VACCEL_PROTOCOL_ERROR, "result '%s' is not in the device buffer where it was wanted",
+                 printable(tensor.name).c_str());
+}
+
 Result<OutputsPtr> lay_out(const wire::CallResult& result, uint64_t payload_bytes,
                            std::span<const vaccel_tensor> places, CallMemory& call,
                            std::vector<channel::Destination>& destinations) {
@@ -258,6 +278,7 @@ Result<OutputsPtr> lay_out(const wire::CallResult& result, uint64_t payload_byte
     const vaccel_tensor* place = place_for(places, index, tensor.name);
     if (place != nullptr && tensor.bytes > place->bytes)
       return Unexpected{too_small(*place, tensor.name, index, tensor.bytes)};
+    if (Status status = check_device(tensor, place, call); !status.ok()) return Unexpected{std::move(status)};
     if (tensor.segment == wire::Segment::kWindow) {
       const uint64_t size = call.window->size();
       if (tensor.offset > size || tensor.bytes > size - tensor.offset) {
@@ -301,10 +322,12 @@ Result<OutputsPtr> lay_out(const wire::CallResult& result, uint64_t payload_byte
         std::memcpy(at, from, tensor.bytes);
         call.copied_bytes += tensor.bytes;
       }
+    } else if (wire::is_device_memory(tensor.segment)) {
+      at = static_cast<std::byte*>(place->data);
     } else if (!in_one_piece) {
       at = place != nullptr ? static_cast<std::byte*>(place->data) : free_data;
       if (place == nullptr) free_data += wire::align_up(tensor.bytes, wire::kTensorAlignment);
-      landings.push_back({tensor.offset, tensor.bytes, at});
+      add_in_order(landings, {tensor.offset, tensor.bytes, at});
     }
     writer.add({tensor.name, tensor.dtype, tensor.dimensions(), static_cast<size_t>(tensor.bytes), at});
   }
@@ -357,14 +380,16 @@ void* OutputCollector::add(size_t index, std::string_view name, int dtype, std::
     pieces_ = piece;
     data = piece + 1;
   }
-  items_.push_back({index, std::string{name}, dtype, {shape.begin(), shape.end()}, data, bytes});
+  // They come in order, as good as always.
+  auto behind = items_.end();
+  while (behind != items_.begin() && (behind - 1)->index > index)
+    --behind;
+  items_.insert(behind, {index, std::string{name}, dtype, {shape.begin(), shape.end()}, data, bytes});
   return data;
 }
 
 Result<OutputsPtr> OutputCollector::finish() {
   if (Status status = check_places(places_, items_); !status.ok()) return Unexpected{std::move(status)};
-  std::sort(items_.begin(), items_.end(),
-            [](const Item& one, const Item& other) { return one.index < other.index; });
   const BlockPlan plan = plan_block(items_, [](const Item& item) { return item.shape.size(); });
   void* memory = allocate(plan.data);
   if (memory == nullptr) return Unexpected{no_memory(plan.data)};

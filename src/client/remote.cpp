@@ -164,7 +164,10 @@ Result<std::unique_ptr<vaccel_buffer>> RemoteTransport::allocate_buffer(size_t b
     return {};
   });
   if (!connection) return Unexpected{connection.error()};
-  if (slab.valid()) return std::make_unique<vaccel_buffer>(std::move(slab), bytes, buffers_);
+  if (slab.valid()) {
+    return std::make_unique<vaccel_buffer>(BufferMemoryPtr{new BufferMemory(std::move(slab), bytes)},
+                                           buffers_);
+  }
   if (must_be_shared) {
     return fail(VACCEL_UNIMPLEMENTED, "this session shares no memory with the agent at %s: %s",
                 endpoint_.c_str(), no_window.c_str());
@@ -172,14 +175,28 @@ Result<std::unique_ptr<vaccel_buffer>> RemoteTransport::allocate_buffer(size_t b
   return ordinary_buffer(bytes, alignment);
 }
 
+Result<std::unique_ptr<vaccel_buffer>> RemoteTransport::allocate_on_device(const char* backend,
+                                                                           size_t bytes) {
+  BufferMemoryPtr memory;
+  const auto connection = send_once(0, [&](const ConnectionPtr& current, bool& unsent) -> Status {
+    auto allocated = current->allocate_memory(backend != nullptr ? backend : "", bytes, unsent);
+    if (!allocated) return allocated.error();
+    memory = std::move(*allocated);
+    return {};
+  });
+  if (!connection) return Unexpected{connection.error()};
+  return std::make_unique<vaccel_buffer>(std::move(memory), buffers_);
+}
+
 Result<bool> RemoteTransport::is_in_place(const void* data, size_t bytes) {
-  std::shared_ptr<Window> window;
+  if (!buffers_->any()) return false;
+  ConnectionPtr current;
   {
     const std::lock_guard lock(mutex_);
-    window = connection_->window();
+    current = connection_;
   }
-  if (!window) return false;
-  auto found = buffers_->find(data, bytes, *window);
+  auto found =
+      buffers_->find(data, bytes, {current->window().get(), static_cast<const DeviceHome*>(current.get())});
   if (!found) return Unexpected{found.error()};
   return found->has_value();
 }

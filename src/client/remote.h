@@ -33,6 +33,8 @@ class RemoteTransport final : public Transport {
   void take_in() override;
   Result<std::unique_ptr<vaccel_buffer>> allocate_buffer(size_t bytes, uint64_t alignment,
                                                          bool must_be_shared) override;
+  Result<std::unique_ptr<vaccel_buffer>> allocate_on_device(const char* backend, size_t bytes) override;
+  [[nodiscard]] const Buffers& buffers() const override { return *buffers_; }
   Result<bool> is_in_place(const void* data, size_t bytes) override;
   Status ping(int64_t deadline_ns) override;
   Status load_model(const char* name) override;

@@ -33,6 +33,11 @@ class Transport {
   virtual Result<std::unique_ptr<vaccel_buffer>> allocate_buffer(size_t bytes, uint64_t alignment,
                                                                  bool must_be_shared) = 0;
 
+  /// Memory on a device, of `backend` or, with nullptr, of the best there is.
+  virtual Result<std::unique_ptr<vaccel_buffer>> allocate_on_device(const char* backend, size_t bytes) = 0;
+  /// Of this session.
+  [[nodiscard]] virtual const Buffers& buffers() const = 0;
+
   /// Whether a tensor that lies there is used where it lies. Errors as Buffers::find().
   virtual Result<bool> is_in_place(const void* data, size_t bytes) = 0;
 

@@ -9,6 +9,7 @@
 
 #include "client/api.h"
 #include "client/call.h"
+#include "client/device_buffers.h"
 #include "client/error.h"
 #include "client/outputs.h"
 #include "client/request.h"
@@ -131,14 +132,20 @@ vaccel_status vaccel_buffer_alloc(vaccel_session* session, size_t bytes, const v
   vaccel_buffer_options known;
   if (Status status = vaccel::client::read_sized(options, "vaccel_buffer_options", known); !status.ok())
     return report(status);
-  if ((known.flags & ~VACCEL_BUFFER_SHARED) != 0 || known.reserved != 0) {
-    return report(
-        failure(VACCEL_INVALID_ARGUMENT,
-                "vaccel_buffer_options has flags 0x%x and reserved 0x%x; only VACCEL_BUFFER_SHARED (0x%x) is "
-                "defined",
-                known.flags, known.reserved, VACCEL_BUFFER_SHARED));
+  if ((known.flags & ~(VACCEL_BUFFER_SHARED | VACCEL_BUFFER_DEVICE)) != 0 || known.reserved != 0) {
+    return report(failure(
+        VACCEL_INVALID_ARGUMENT,
+        "vaccel_buffer_options has flags 0x%x and reserved 0x%x; only VACCEL_BUFFER_SHARED (0x%x) and "
+        "VACCEL_BUFFER_DEVICE (0x%x) are defined",
+        known.flags, known.reserved, VACCEL_BUFFER_SHARED, VACCEL_BUFFER_DEVICE));
   }
   if (bytes == 0) return report({VACCEL_INVALID_ARGUMENT, "a buffer of 0 bytes is asked for"});
+  if ((known.flags & VACCEL_BUFFER_DEVICE) != 0)
+    return vaccel::client::allocate_on_device(*session, bytes, known, buffer);
+  if (known.backend != nullptr) {
+    return report({VACCEL_INVALID_ARGUMENT,
+                   "vaccel_buffer_options has a backend; it is for buffers with VACCEL_BUFFER_DEVICE"});
+  }
   const uint64_t alignment = known.alignment == 0 ? vaccel::wire::kTensorAlignment : known.alignment;
   if (!std::has_single_bit(alignment) || alignment > vaccel::wire::kMaxLeaseAlignment) {
     return report(failure(VACCEL_INVALID_ARGUMENT,
@@ -156,6 +163,12 @@ vaccel_status vaccel_buffer_alloc(vaccel_session* session, size_t bytes, const v
 vaccel_status vaccel_buffer_map(const vaccel_buffer* buffer, void** data) {
   if (buffer == nullptr) return report(is_null("the buffer"));
   if (data == nullptr) return report(is_null("the place for the memory's address"));
+  if (buffer->on_device()) {
+    return report(
+        {VACCEL_UNIMPLEMENTED,
+         "a device buffer cannot be mapped; vaccel_buffer_device_address() has an address for tensors, "
+         "vaccel_buffer_upload() and _download() copy"});
+  }
   if (buffer->lost()) {
     return report({VACCEL_UNAVAILABLE,
                    "the buffer was leased from an agent that has gone since; free it and allocate another"});

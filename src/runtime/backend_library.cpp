@@ -56,6 +56,16 @@ Status check_table(const vaccel_backend* table, const std::string& name) {
   return {};
 }
 
+const vaccel_backend_memory* memory_of(const vaccel_backend& table) {
+  // Backends of before this field have a shorter table.
+  constexpr size_t kTableWithMemory = offsetof(vaccel_backend, memory) + sizeof(void*);
+  if (table.size < kTableWithMemory || table.memory == nullptr) return nullptr;
+  const vaccel_backend_memory& memory = *table.memory;
+  const bool complete = memory.size >= sizeof memory && memory.allocate != nullptr &&
+                        memory.release != nullptr && memory.copy != nullptr;
+  return complete ? &memory : nullptr;
+}
+
 std::vector<std::string> names_in(const std::filesystem::path& directory) {
   std::vector<std::string> names;
   std::error_code error;
@@ -89,7 +99,10 @@ Status BackendFailure::outcome(vaccel_status code, const char* backend) {
 }
 
 BackendLibrary::BackendLibrary(const vaccel_backend* table, const LogFunction& log)
-    : table_(table), log_(log), host_{sizeof(vaccel_backend_host), this, write_log} {}
+    : table_(table),
+      memory_(memory_of(*table)),
+      log_(log),
+      host_{sizeof(vaccel_backend_host), this, write_log} {}
 
 BackendLibrary::~BackendLibrary() {
   if (instance_ != nullptr) table_->destroy(instance_);

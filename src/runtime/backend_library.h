@@ -60,6 +60,8 @@ class BackendLibrary {
   void import_window(std::span<std::byte> memory);
   /// Before that memory goes, when no call uses it any more. Thread-safe.
   void drop_window(std::span<std::byte> memory);
+  /// nullptr: its device has no memory of its own.
+  [[nodiscard]] const vaccel_backend_memory* memory() const { return memory_; }
   [[nodiscard]] const vaccel_backend& table() const { return *table_; }
   [[nodiscard]] vaccel_backend_instance* instance() const { return instance_; }
 
@@ -68,6 +70,7 @@ class BackendLibrary {
   static void write_log(void* context, int level, const char* line);
 
   const vaccel_backend* table_;
+  const vaccel_backend_memory* memory_;
   const LogFunction& log_;
   vaccel_backend_host host_;
   vaccel_backend_instance* instance_ = nullptr;

@@ -12,6 +12,7 @@
 #include "runtime/linalg/gemm.h"
 #include "runtime/linalg/gemv.h"
 #include "runtime/linalg/vectors.h"
+#include "runtime/memory.h"
 #include "runtime/model_store.h"
 #include "runtime/operators/backend_operator.h"
 #include "runtime/operators/classify.h"
@@ -22,6 +23,7 @@
 #include "runtime/operators/pose.h"
 #include "runtime/operators/registry.h"
 #include "runtime/operators/segment.h"
+#include "runtime/operators/transfer.h"
 #include "runtime/work_threads.h"
 
 namespace vaccel::runtime {
@@ -50,6 +52,16 @@ Status check_call(const RuntimeCall& call) {
   return {};
 }
 
+Status check_memories(RuntimeCall& call, const Operator& wanted) {
+  if (Status status = choose_backend_of_memories(call); !status.ok()) return status;
+  if (wanted.takes_device_memory()) return {};
+  return failure(
+      VACCEL_UNIMPLEMENTED,
+      "operator '%s' cannot use memory on the device of backend '%s'; download it first, or allocate "
+      "the buffer for a backend without memory of its own",
+      wanted.name().c_str(), call.backend);
+}
+
 }  // namespace
 
 // In the order of their construction; destroyed in the opposite one: work ends before models close, and
@@ -68,6 +80,7 @@ struct Runtime::Implementation {
     operators.add(std::make_unique<DepthOperator>(config.image_limits, watcher));
     operators.add(std::make_unique<InferOperator>(watcher));
     operators.add(std::make_unique<EchoOperator>());
+    operators.add(std::make_unique<TransferOperator>());
     add_linear_algebra();
     for (const auto& backend : backends.running())
       add_operators_of(*backend);
@@ -126,6 +139,9 @@ Status Runtime::call(RuntimeCall& call) {
     const std::string_view name = call.operator_name;
     const Operator* found = implementation_->operators.find(name);
     if (found == nullptr) return implementation_->operators.unknown(name);
+    if (call.memory_count > 0) {
+      if (Status status = check_memories(call, *found); !status.ok()) return status;
+    }
     if (Status status = check_alive(call); !status.ok()) return status;
     return found->run(call);
   };
@@ -150,6 +166,18 @@ void Runtime::import_window(std::span<std::byte> memory) {
 void Runtime::drop_window(std::span<std::byte> memory) {
   for (const auto& backend : implementation_->backends.running())
     backend->drop_window(memory);
+}
+
+Result<std::unique_ptr<Memory>> Runtime::allocate_memory(const std::string& backend, size_t bytes) {
+  if (!backend.empty()) {
+    const auto found = implementation_->backends.find(backend);
+    if (!found) return Unexpected{found.error()};
+    return Memory::allocate(**found, bytes);
+  }
+  const auto best =
+      implementation_->linalg_backends.choose(nullptr, VACCEL_LINALG_GEMM, "gemm", VACCEL_FLOAT32);
+  if (!best) return Unexpected{best.error()};
+  return Memory::allocate(*best->backend, bytes);
 }
 
 const vaccel_agent& Runtime::describe() {

@@ -55,6 +55,8 @@ struct BackendReport {
   std::string problem;  ///< Why it does not run; "" when it does.
 };
 
+class Memory;
+
 /// Thread-safe, except for construction and destruction.
 class Runtime {
  public:
@@ -83,6 +85,11 @@ class Runtime {
   void import_window(std::span<std::byte> memory);
   /// Before that memory goes. No call uses it any more.
   void drop_window(std::span<std::byte> memory);
+
+  /// Memory that stays where the work is done, and holds zeros: on the device of that backend, see memory.h. "": the one
+  /// that is best at products. NOT_FOUND, UNAVAILABLE: there is no such backend; RESOURCE_EXHAUSTED. The runtime outlives
+  /// it.
+  Result<std::unique_ptr<Memory>> allocate_memory(const std::string& backend, size_t bytes);
 
   /// Valid until the calling thread's next call of the same function, on any runtime, or the runtime's end.
   const vaccel_agent& describe();

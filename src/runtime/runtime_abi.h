@@ -16,8 +16,9 @@ namespace vaccel::runtime {
 
 class Runtime;
 class Model;
+class Memory;
 
-inline constexpr uint32_t kRuntimeAbi = 1;
+inline constexpr uint32_t kRuntimeAbi = 2;
 inline constexpr const char* kRuntimeLibrary = "libvaccel-runtime.so.0";
 inline constexpr const char* kRuntimeEntry = "vaccel_runtime_entry";
 
@@ -52,6 +53,17 @@ struct RuntimeCall {
                   const int64_t* shape, size_t bytes);
   void* output_context;
   ErrorSink error;
+  /// The device memory (see MemoryPlace) that inputs or results lie in; each once.
+  const Memory* const* memories;
+  size_t memory_count;
+};
+
+/// Where memory lies that allocate_memory() handed out.
+struct MemoryPlace {
+  void* address;
+  /// The backend on whose device it lies: nothing may be read or written at the address, and calls that use it say so in
+  /// RuntimeCall::memories. nullptr: it is ordinary memory. Lives as long as the runtime.
+  const char* backend;
 };
 
 struct RuntimeTable {
@@ -76,6 +88,11 @@ struct RuntimeTable {
   vaccel_status (*list_models)(Runtime* runtime, const ErrorSink* error, const vaccel_model_list** list);
   vaccel_status (*describe_model)(Runtime* runtime, const char* name, const ErrorSink* error,
                                   const vaccel_model** description);
+  /// Memory that holds zeros, on the device of a backend (nullptr: the one that is best at products).
+  vaccel_status (*allocate_memory)(Runtime* runtime, const char* backend, size_t bytes,
+                                   const ErrorSink* error, Memory** memory, MemoryPlace* place);
+  /// No call uses it any more.
+  void (*free_memory)(Runtime* runtime, Memory* memory);
 };
 
 using RuntimeEntry = const RuntimeTable* (*)();

@@ -8,6 +8,7 @@
 #include <new>
 #include <system_error>
 
+#include "runtime/memory.h"
 #include "runtime/runtime.h"
 #include "runtime/runtime_abi.h"
 
@@ -108,8 +109,25 @@ vaccel_status describe_model(Runtime* runtime, const char* name, const ErrorSink
   });
 }
 
+vaccel_status allocate_memory(Runtime* runtime, const char* backend, size_t bytes, const ErrorSink* error,
+                              Memory** memory, MemoryPlace* place) {
+  return guarded(error, [&]() -> Status {
+    auto allocated = runtime->allocate_memory(backend != nullptr ? backend : "", bytes);
+    if (!allocated) return allocated.error();
+    const BackendLibrary* device = (*allocated)->backend();
+    *place = {(*allocated)->bytes().data(), device != nullptr ? device->name() : nullptr};
+    *memory = allocated->release();
+    return {};
+  });
+}
+
+void free_memory(Runtime*, Memory* memory) {
+  delete memory;
+}
+
 constexpr RuntimeTable kTable{sizeof(RuntimeTable), kRuntimeAbi, 0,    create,   destroy,     open_model,
-                              close_model,          call,        post, describe, list_models, describe_model};
+                              close_model,          call,        post, describe, list_models, describe_model,
+                              allocate_memory,      free_memory};
 
 }  // namespace
 }  // namespace vaccel::runtime

@@ -63,7 +63,7 @@ auto put_all(fb::FlatBufferBuilder& flat, const std::vector<T>& items, Put put) 
 
 inline fb::Offset<schema::Place> put_place(fb::FlatBufferBuilder& flat, const Place& place) {
   const auto name = put_text(flat, place.name, kMaxNameBytes);
-  return schema::CreatePlace(flat, name, place.offset, place.bytes);
+  return schema::CreatePlace(flat, name, place.offset, place.bytes, static_cast<uint32_t>(place.segment));
 }
 
 inline fb::Offset<schema::Attribute> put_attribute(fb::FlatBufferBuilder& flat, const Attribute& attribute) {
@@ -214,11 +214,17 @@ class Checker {
     return info;
   }
 
-  /// A place in a window. Whether it lies within the window is for the caller to check.
-  Place place(const schema::Place& source) {
+  /// A place in a window or in device memory. Whether it lies within that is for the caller to check.
+  Place place(const schema::Place& source, const TensorRules& rules) {
     Place place{.name = text(source.name(), "a place's name", kMaxNameBytes),
                 .offset = source.offset(),
-                .bytes = source.bytes()};
+                .bytes = source.bytes(),
+                .segment = static_cast<Segment>(source.segment())};
+    if (place.segment != Segment::kPayload && !(is_device_memory(place.segment) && takes_memory(rules))) {
+      note(failure(VACCEL_INVALID_ARGUMENT,
+                   "a place for a result lies in segment %u, which is no device memory of this sender's",
+                   source.segment()));
+    }
     if (place.bytes > kMaxPayloadBytes || place.offset > UINT64_MAX - place.bytes) {
       note(failure(VACCEL_INVALID_ARGUMENT, "a place for a result, %llu bytes at offset %llu, cannot be",
                    static_cast<unsigned long long>(place.bytes),
@@ -230,7 +236,7 @@ class Checker {
   /// The number of the segment of places and area: a window's, or 0.
   Segment window(uint32_t number, const TensorRules& rules) {
     const bool known = number == 0 || (rules.window && number == static_cast<uint32_t>(Segment::kWindow)) ||
-                       (rules.other_segments && number >= kFirstWindowNumber);
+                       (rules.other_segments && is_imported_window(static_cast<Segment>(number)));
     if (!known) {
       note(failure(VACCEL_INVALID_ARGUMENT,
                    "results are wanted in segment %u, which is no window of this sender's", number));
@@ -265,14 +271,17 @@ class Checker {
   }
 
  private:
+  static bool takes_memory(const TensorRules& rules) { return rules.device_memory || rules.other_segments; }
+
   // For sentences alone: made when something is wrong.
   static std::string named(const Tensor& tensor) { return "tensor '" + printable(tensor.name) + "'"; }
 
   void place(Tensor& tensor, uint32_t segment, const TensorRules& rules) {
     const bool is_window = segment == static_cast<uint32_t>(Segment::kWindow);
+    const bool is_memory = is_device_memory(static_cast<Segment>(segment));
     const bool known =
-        segment == 0 || (is_window && rules.window) ||
-        (!is_window && rules.other_segments &&
+        segment == 0 || (is_window && rules.window) || (is_memory && takes_memory(rules)) ||
+        (!is_window && !is_memory && rules.other_segments &&
          (segment <= static_cast<uint32_t>(Segment::kResults) || segment >= kFirstWindowNumber));
     if (!known) {
       note(failure(VACCEL_INVALID_ARGUMENT, "%s lies in segment %u, which is not this sender's to use",
@@ -280,7 +289,7 @@ class Checker {
       return;
     }
     tensor.segment = static_cast<Segment>(segment);
-    if (is_window || segment >= kFirstWindowNumber) return;  // in a window at any offset
+    if (is_window || segment >= kFirstWindowNumber) return;  // in a window or device memory at any offset
     if (tensor.offset % kTensorAlignment != 0) {
       note(failure(VACCEL_INVALID_ARGUMENT, "%s lies at offset %llu, not a multiple of %llu",
                    named(tensor).c_str(), static_cast<unsigned long long>(tensor.offset),

@@ -21,8 +21,9 @@ T get(std::span<const std::byte, kHeaderBytes> bytes, size_t offset) {
 }
 
 bool is_known(uint8_t kind) {
-  return (kind >= static_cast<uint8_t>(Kind::kHello) && kind <= static_cast<uint8_t>(Kind::kReadStatus)) ||
-         (kind >= static_cast<uint8_t>(Kind::kWelcome) && kind <= static_cast<uint8_t>(Kind::kStatus));
+  return (kind >= static_cast<uint8_t>(Kind::kHello) && kind <= static_cast<uint8_t>(Kind::kFreeMemory)) ||
+         (kind >= static_cast<uint8_t>(Kind::kWelcome) &&
+          kind <= static_cast<uint8_t>(Kind::kMemoryAllocated));
 }
 
 }  // namespace
@@ -71,6 +72,12 @@ const char* kind_name(Kind kind) {
       return "detach-vm";
     case Kind::kReadStatus:
       return "read-status";
+    case Kind::kAllocateMemory:
+      return "allocate-memory";
+    case Kind::kFreeMemory:
+      return "free-memory";
+    case Kind::kMemoryAllocated:
+      return "memory-allocated";
     case Kind::kWindowOpened:
       return "window-opened";
     case Kind::kLeased:

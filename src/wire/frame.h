@@ -43,6 +43,8 @@ enum class Kind : uint8_t {
   kAttachVm = 13,
   kDetachVm = 14,
   kReadStatus = 15,
+  kAllocateMemory = 16,
+  kFreeMemory = 17,
   kWelcome = 32,
   kModelOpened = 33,
   kDone = 34,
@@ -53,6 +55,7 @@ enum class Kind : uint8_t {
   kLeased = 39,
   kVmAttached = 40,
   kStatus = 41,
+  kMemoryAllocated = 42,
 };
 
 /// "call"; "unknown" for a number that is no kind.

@@ -16,8 +16,8 @@ bool is_same(const Tensor& one, const Tensor& other) {
 }
 
 bool is_same(const Place& one, const Place& other) {
-  const auto& [name, offset, bytes] = one;
-  return offset == other.offset && bytes == other.bytes && name == other.name;
+  const auto& [name, offset, bytes, segment] = one;
+  return offset == other.offset && bytes == other.bytes && segment == other.segment && name == other.name;
 }
 
 bool is_same(const Attribute& one, const Attribute& other) {
@@ -40,9 +40,9 @@ bool is_same(const vaccel_timings& one, const vaccel_timings& other) {
 }
 
 bool is_same(const TensorRules& one, const TensorRules& other) {
-  const auto& [payload_bytes, other_segments, window] = one;
+  const auto& [payload_bytes, other_segments, window, device_memory] = one;
   return payload_bytes == other.payload_bytes && other_segments == other.other_segments &&
-         window == other.window;
+         window == other.window && device_memory == other.device_memory;
 }
 
 template <typename Message, typename Decode>

@@ -26,6 +26,10 @@ inline constexpr uint64_t kTensorAlignment = 64;
 
 /// Window numbers between agent and worker begin here.
 inline constexpr uint32_t kFirstWindowNumber = 16;
+/// Numbers of device memory, which tensors name as their segment, begin here.
+inline constexpr uint32_t kFirstMemoryNumber = uint32_t{1} << 31;
+/// No device memory is larger: 16 TiB.
+inline constexpr uint64_t kMaxMemoryBytes = uint64_t{1} << 44;
 inline constexpr size_t kMaxVmsInBody = 64;
 /// Alignment that a lease may be asked for: a power of two up to this.
 inline constexpr uint64_t kMaxLeaseAlignment = uint64_t{2} << 20;

@@ -261,11 +261,14 @@ Result<Call> decode_call(std::span<const std::byte> body, const TensorRules& rul
     const size_t place_count = check.count(source.places(), "places for results", kMaxTensors);
     call.places.reserve(place_count);
     for (size_t index = 0; index < place_count; ++index) {
-      call.places.push_back(check.place(*source.places()->Get(static_cast<uint32_t>(index))));
+      call.places.push_back(check.place(*source.places()->Get(static_cast<uint32_t>(index)), rules));
     }
     call.area_offset = source.area_offset();
     call.area_bytes = source.area_bytes();
-    if (call.window == Segment::kPayload && (place_count > 0 || call.area_bytes > 0)) {
+    const bool uses_window = call.area_bytes > 0 || std::ranges::any_of(call.places, [](const Place& place) {
+                               return place.bytes > 0 && place.segment == Segment::kPayload;
+                             });
+    if (call.window == Segment::kPayload && uses_window) {
       check.note({VACCEL_INVALID_ARGUMENT, "the call has places for results and names no window"});
     }
     if (call.area_offset % kTensorAlignment != 0 || call.area_bytes > kMaxPayloadBytes ||

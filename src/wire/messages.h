@@ -29,11 +29,17 @@ enum class Segment : uint32_t {
   kResults = 2,  ///< Memory that the worker writes and the agent maps: the outputs of calls.
   kWindow = 3,   ///< Between guest and agent: the session's window.
   // From kFirstWindowNumber on, between agent and worker: the window of that number.
+  // From kFirstMemoryNumber on: the device memory of that number.
 };
+
+/// Whether a segment is device memory.
+constexpr bool is_device_memory(Segment segment) {
+  return static_cast<uint32_t>(segment) >= kFirstMemoryNumber;
+}
 
 /// Whether a segment is a window that a worker has been given.
 constexpr bool is_imported_window(Segment segment) {
-  return static_cast<uint32_t>(segment) >= kFirstWindowNumber;
+  return static_cast<uint32_t>(segment) >= kFirstWindowNumber && !is_device_memory(segment);
 }
 
 /// A tensor in a body: what it is, and where its data lie.
@@ -136,11 +142,12 @@ struct Description {
   bool more = false;
 };
 
-/// Where in the window a result goes.
+/// Where a result goes.
 struct Place {
   std::string name;  ///< Of the result; "": the one at this position.
   uint64_t offset = 0;
-  uint64_t bytes = 0;  ///< At most so many; 0: no place for the result at this position.
+  uint64_t bytes = 0;                   ///< At most so many; 0: no place for the result at this position.
+  Segment segment = Segment::kPayload;  ///< Device memory; kPayload: the call's window.
 };
 
 struct Call {
@@ -240,6 +247,26 @@ struct DropWindow {
   uint32_t window = 0;
 };
 
+// ---- Device memory
+
+struct AllocateMemory {
+  static constexpr Kind kKind = Kind::kAllocateMemory;
+  std::string backend;  ///< "": the best there is.
+  uint64_t bytes = 0;   ///< At least 1, at most kMaxMemoryBytes.
+  uint32_t memory = 0;  ///< Agent to worker: its number.
+};
+
+struct MemoryAllocated {
+  static constexpr Kind kKind = Kind::kMemoryAllocated;
+  uint32_t memory = 0;  ///< From kFirstMemoryNumber on.
+  std::string backend;  ///< The only one that can use it; "": every one can.
+};
+
+struct FreeMemory {
+  static constexpr Kind kKind = Kind::kFreeMemory;
+  uint32_t memory = 0;
+};
+
 struct Wake {
   static constexpr Kind kKind = Kind::kWake;
 };
@@ -299,6 +326,7 @@ struct StatusReport {
   uint64_t leased_bytes = 0;
   std::vector<VmStatus> vms;
   bool more = false;
+  uint64_t device_bytes = 0;
 };
 
 /// Encodes bodies into memory that it keeps and reuses. What encode() returns lives until the next encode().
@@ -331,6 +359,9 @@ class Encoder {
   std::span<const std::byte> encode(const Leased&);
   std::span<const std::byte> encode(const ImportWindow&);
   std::span<const std::byte> encode(const DropWindow&);
+  std::span<const std::byte> encode(const AllocateMemory&);
+  std::span<const std::byte> encode(const MemoryAllocated&);
+  std::span<const std::byte> encode(const FreeMemory&);
   std::span<const std::byte> encode(const Wake&);
   std::span<const std::byte> encode(const AttachVm&);
   std::span<const std::byte> encode(const VmAttached&);
@@ -350,6 +381,8 @@ struct TensorRules {
   bool other_segments = false;
   /// Between guest and agent: the sender may name the session's window; likewise.
   bool window = false;
+  /// Device memory too; likewise.
+  bool device_memory = false;
 };
 
 /// Each decoder: PROTOCOL_ERROR for bytes that are not such a body; INVALID_ARGUMENT for one whose content
@@ -374,6 +407,9 @@ Result<Lease> decode_lease(std::span<const std::byte> body);
 Result<Leased> decode_leased(std::span<const std::byte> body);
 Result<ImportWindow> decode_import_window(std::span<const std::byte> body);
 Result<DropWindow> decode_drop_window(std::span<const std::byte> body);
+Result<AllocateMemory> decode_allocate_memory(std::span<const std::byte> body);
+Result<MemoryAllocated> decode_memory_allocated(std::span<const std::byte> body);
+Result<FreeMemory> decode_free_memory(std::span<const std::byte> body);
 Result<Wake> decode_wake(std::span<const std::byte> body);
 Result<AttachVm> decode_attach_vm(std::span<const std::byte> body);
 Result<VmAttached> decode_vm_attached(std::span<const std::byte> body);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The codec of windows, leases and control.
+// The codec of windows, leases, device memory and control.
 #include <bit>
 
 #include "wire/codec.h"
@@ -76,6 +76,26 @@ std::span<const std::byte> Encoder::encode(const DropWindow& drop) {
   auto& flat = builder_->flat;
   flat.Clear();
   return finish(flat, schema::CreateDropWindow(flat, drop.window));
+}
+
+std::span<const std::byte> Encoder::encode(const AllocateMemory& allocate) {
+  auto& flat = builder_->flat;
+  flat.Clear();
+  const auto backend = put_text(flat, allocate.backend, kMaxNameBytes);
+  return finish(flat, schema::CreateAllocateMemory(flat, backend, allocate.bytes, allocate.memory));
+}
+
+std::span<const std::byte> Encoder::encode(const MemoryAllocated& allocated) {
+  auto& flat = builder_->flat;
+  flat.Clear();
+  const auto backend = put_text(flat, allocated.backend, kMaxNameBytes);
+  return finish(flat, schema::CreateMemoryAllocated(flat, allocated.memory, backend));
+}
+
+std::span<const std::byte> Encoder::encode(const FreeMemory& free) {
+  auto& flat = builder_->flat;
+  flat.Clear();
+  return finish(flat, schema::CreateFreeMemory(flat, free.memory));
 }
 
 std::span<const std::byte> Encoder::encode(const Wake&) {
@@ -156,6 +176,40 @@ Result<DropWindow> decode_drop_window(std::span<const std::byte> body) {
       [](const schema::DropWindow& source) -> Result<DropWindow> { return DropWindow{source.window()}; });
 }
 
+Result<AllocateMemory> decode_allocate_memory(std::span<const std::byte> body) {
+  return with_body<schema::AllocateMemory>(body, "allocate-memory", [](const schema::AllocateMemory& source) {
+    Checker check;
+    AllocateMemory allocate{.backend = check.text(source.backend(), "the backend's name", kMaxNameBytes),
+                            .bytes = source.bytes(),
+                            .memory = source.memory()};
+    if (allocate.bytes == 0 || allocate.bytes > kMaxMemoryBytes) {
+      check.note(failure(
+          VACCEL_INVALID_ARGUMENT, "device memory of %llu bytes is asked for; it must be 1 to %llu",
+          static_cast<unsigned long long>(allocate.bytes), static_cast<unsigned long long>(kMaxMemoryBytes)));
+    }
+    return check.done(std::move(allocate));
+  });
+}
+
+Result<MemoryAllocated> decode_memory_allocated(std::span<const std::byte> body) {
+  return with_body<schema::MemoryAllocated>(
+      body, "memory-allocated", [](const schema::MemoryAllocated& source) -> Result<MemoryAllocated> {
+        if (source.memory() < kFirstMemoryNumber) {
+          return fail(VACCEL_PROTOCOL_ERROR, "device memory was given number %u; they begin at %u",
+                      source.memory(), kFirstMemoryNumber);
+        }
+        Checker check;
+        return check.done(MemoryAllocated{source.memory(),
+                                          check.text(source.backend(), "the backend's name", kMaxNameBytes)});
+      });
+}
+
+Result<FreeMemory> decode_free_memory(std::span<const std::byte> body) {
+  return with_body<schema::FreeMemory>(
+      body, "free-memory",
+      [](const schema::FreeMemory& source) -> Result<FreeMemory> { return FreeMemory{source.memory()}; });
+}
+
 Result<Wake> decode_wake(std::span<const std::byte> body) {
   return with_body<schema::Wake>(body, "wake", [](const schema::Wake&) -> Result<Wake> { return Wake{}; });
 }
@@ -198,10 +252,10 @@ std::span<const std::byte> Encoder::encode(const StatusReport& report) {
   flat.Clear();
   const auto server = put_text(flat, report.server, kMaxNameBytes);
   const auto vms = put_all(flat, report.vms, put_vm);
-  return finish(flat,
-                schema::CreateStatusReport(flat, server, report.sessions, report.workers, report.calls,
-                                           report.failed_calls, report.copied_bytes, report.window_bytes,
-                                           report.windows, report.leased_bytes, vms, report.more));
+  return finish(flat, schema::CreateStatusReport(flat, server, report.sessions, report.workers, report.calls,
+                                                 report.failed_calls, report.copied_bytes,
+                                                 report.window_bytes, report.windows, report.leased_bytes,
+                                                 vms, report.more, report.device_bytes));
 }
 
 Result<AttachVm> decode_attach_vm(std::span<const std::byte> body) {
@@ -258,6 +312,7 @@ Result<StatusReport> decode_status_report(std::span<const std::byte> body) {
     report.windows = source.windows();
     report.leased_bytes = source.leased_bytes();
     report.more = source.more();
+    report.device_bytes = source.device_bytes();
     const size_t count = check.count(source.vms(), "VMs", kMaxVmsInBody);
     report.vms.reserve(count);
     for (size_t index = 0; index < count; ++index)

@@ -19,6 +19,21 @@ bool usable_in_place(int32_t dtype, const std::byte* data) {
   return is_usable_in_place(dtype, reinterpret_cast<uintptr_t>(data));
 }
 
+// A device computes with elements where they lie, and strings need someone who looks at them.
+Status check_on_device(const wire::Tensor& tensor, const char* what) {
+  if (tensor.dtype == VACCEL_STRING) {
+    return failure(VACCEL_INVALID_ARGUMENT, "%s '%s' are strings, which cannot lie in a device buffer", what,
+                   printable(tensor.name).c_str());
+  }
+  const size_t size = element_size(tensor.dtype);
+  if (tensor.offset % size == 0) return {};
+  return failure(
+      VACCEL_INVALID_ARGUMENT,
+      "%s '%s' lies at offset %llu of a device buffer; it must be a multiple of %zu, an element of %s", what,
+      printable(tensor.name).c_str(), static_cast<unsigned long long>(tensor.offset), size,
+      dtype_name(tensor.dtype));
+}
+
 }  // namespace
 
 void FreeAligned::operator()(std::byte* memory) const {
@@ -54,8 +69,16 @@ void Scratch::rewind() {
 
 // ---- Inputs
 
+std::byte* Inputs::in_place_or_copied(const wire::Tensor& tensor, std::byte* data, Scratch& scratch) {
+  if (usable_in_place(tensor.dtype, data)) return data;
+  std::byte* copy = scratch.take(tensor.bytes);
+  std::memcpy(copy, data, tensor.bytes);
+  copied_bytes_ += tensor.bytes;
+  return copy;
+}
+
 Status Inputs::map(const wire::Call& call, const channel::Segment& calls, const Windows& windows,
-                   Scratch& scratch) {
+                   const CallMemories& memories, Scratch& scratch) {
   views_.reserve(call.inputs.size());
   for (const wire::Tensor& tensor : call.inputs) {
     std::byte* data = nullptr;
@@ -67,14 +90,16 @@ Status Inputs::map(const wire::Call& call, const channel::Segment& calls, const 
         return failure(VACCEL_INTERNAL, "input '%s' does not lie in its window",
                        printable(tensor.name).c_str());
       }
-      data = window->bytes().data() + tensor.offset;
-      if (usable_in_place(tensor.dtype, data)) {
-        mappings_.push_back(std::move(*window));
-      } else {
-        std::byte* copy = scratch.take(tensor.bytes);
-        std::memcpy(copy, data, tensor.bytes);
-        copied_bytes_ += tensor.bytes;
-        data = copy;
+      std::byte* in_window = window->bytes().data() + tensor.offset;
+      data = in_place_or_copied(tensor, in_window, scratch);
+      if (data == in_window) mappings_.push_back(std::move(*window));
+    } else if (wire::is_device_memory(tensor.segment)) {
+      const runtime::Memory& memory = memories.at(tensor.segment);
+      data = memory.bytes().data() + tensor.offset;
+      if (memory.backend() == nullptr) {
+        data = in_place_or_copied(tensor, data, scratch);
+      } else if (Status status = check_on_device(tensor, "input"); !status.ok()) {
+        return status;
       }
     } else {
       const auto bytes =
@@ -154,7 +179,8 @@ void* OutputSink::add(size_t index, const char* name, vaccel_dtype dtype, int32_
           static_cast<unsigned long long>(place->bytes), index, printable(output.tensor.name).c_str(), bytes);
       return nullptr;
     }
-    return put_in_window(std::move(output), place->offset);
+    return wire::is_device_memory(place->segment) ? put_in_memory(std::move(output), *place)
+                                                  : put_in_window(std::move(output), place->offset);
   }
   if (bytes <= kMaxInlineOutput) {
     output.travels = scratch_.take(bytes);
@@ -190,11 +216,26 @@ void* OutputSink::put_in_window(Output output, uint64_t offset) {
   }
   output.tensor.segment = call_.window;
   output.tensor.offset = offset;
-  output.in_window = window_->bytes().data() + offset;
-  if (!usable_in_place(output.tensor.dtype, output.in_window))
-    output.private_copy = scratch_.take(output.tensor.bytes);
+  return put_at(window_->bytes().data() + offset, std::move(output));
+}
+
+void* OutputSink::put_in_memory(Output output, const wire::Place& place) {
+  output.tensor.segment = place.segment;
+  output.tensor.offset = place.offset;
+  const runtime::Memory& memory = memories_.at(place.segment);
+  std::byte* data = memory.bytes().data() + place.offset;
+  if (memory.backend() == nullptr) return put_at(data, std::move(output));
+  status_ = check_on_device(output.tensor, "result");
+  if (!status_.ok()) return nullptr;
   outputs_.push_back(std::move(output));
-  return outputs_.back().private_copy != nullptr ? outputs_.back().private_copy : outputs_.back().in_window;
+  return data;
+}
+
+void* OutputSink::put_at(std::byte* data, Output output) {
+  output.place = data;
+  if (!usable_in_place(output.tensor.dtype, data)) output.private_copy = scratch_.take(output.tensor.bytes);
+  outputs_.push_back(std::move(output));
+  return outputs_.back().private_copy != nullptr ? outputs_.back().private_copy : data;
 }
 
 wire::CallResult OutputSink::take(std::vector<std::span<const std::byte>>& pieces) {
@@ -204,7 +245,7 @@ wire::CallResult OutputSink::take(std::vector<std::span<const std::byte>>& piece
   uint64_t end = 0;
   for (Output& output : outputs_) {
     if (output.private_copy != nullptr) {
-      std::memcpy(output.in_window, output.private_copy, output.tensor.bytes);
+      std::memcpy(output.place, output.private_copy, output.tensor.bytes);
       result.copied_bytes += output.tensor.bytes;
     }
     if (output.travels != nullptr) {

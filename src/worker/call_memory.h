@@ -8,7 +8,8 @@
 // and then checked (an integer used as an index, a string's offset or an image's header that changes after it was
 // checked is a memory error), and so is what lies at an address that its type does not allow. The same goes for
 // outputs: floating-point ones are written into the window by the framework, others into memory of ours, and then
-// copied.
+// copied. Device memory that is ordinary memory of this process is treated like a window; what only a device can reach
+// is never read here, whatever its type.
 #pragma once
 
 #include <memory>
@@ -20,6 +21,7 @@
 #include "core/status.h"
 #include "vaccel/types.h"
 #include "wire/messages.h"
+#include "worker/memories.h"
 #include "worker/windows.h"
 
 namespace vaccel::worker {
@@ -54,13 +56,16 @@ class Inputs {
  public:
   /// Finds and checks them. INTERNAL: they lie nowhere that this worker knows; INVALID_ARGUMENT: they are not what
   /// they say they are.
-  Status map(const wire::Call& call, const channel::Segment& calls, const Windows& windows, Scratch& scratch);
+  Status map(const wire::Call& call, const channel::Segment& calls, const Windows& windows,
+             const CallMemories& memories, Scratch& scratch);
 
   [[nodiscard]] std::span<const vaccel_tensor> views() const { return views_; }
   /// Bytes that were copied.
   [[nodiscard]] uint64_t copied_bytes() const { return copied_bytes_; }
 
  private:
+  std::byte* in_place_or_copied(const wire::Tensor& tensor, std::byte* data, Scratch& scratch);
+
   std::vector<vaccel_tensor> views_;
   std::vector<channel::WindowMapping> mappings_;  // keep what the views point into
   uint64_t copied_bytes_ = 0;
@@ -88,8 +93,9 @@ class ResultSegment {
 class OutputSink {
  public:
   /// @param call  Says which places there are; outlives this.
-  OutputSink(const wire::Call& call, ResultSegment& results, const Windows& windows, Scratch& scratch)
-      : call_(call), results_(results), windows_(windows), scratch_(scratch) {}
+  OutputSink(const wire::Call& call, ResultSegment& results, const Windows& windows,
+             const CallMemories& memories, Scratch& scratch)
+      : call_(call), results_(results), windows_(windows), memories_(memories), scratch_(scratch) {}
   OutputSink(const OutputSink&) = delete;
   OutputSink& operator=(const OutputSink&) = delete;
   /// Results that the agent was not told of are not the agent's to release.
@@ -111,17 +117,20 @@ class OutputSink {
     wire::Tensor tensor;
     std::byte* travels = nullptr;  // of an output that travels with the result
     std::byte* private_copy = nullptr;
-    std::byte* in_window = nullptr;
+    std::byte* place = nullptr;  // of the caller's, where the private copy goes
   };
 
   void* add(size_t index, const char* name, vaccel_dtype dtype, int32_t rank, const int64_t* shape,
             size_t bytes);
   [[nodiscard]] const wire::Place* place_for(size_t index, const std::string& name) const;
   void* put_in_window(Output output, uint64_t offset);
+  void* put_in_memory(Output output, const wire::Place& place);
+  void* put_at(std::byte* data, Output output);
 
   const wire::Call& call_;
   ResultSegment& results_;
   const Windows& windows_;
+  const CallMemories& memories_;
   Scratch& scratch_;
   std::optional<channel::WindowMapping> window_;
   uint64_t area_used_ = 0;

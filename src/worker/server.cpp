@@ -194,6 +194,11 @@ void Server::handle(Frame& frame, Scratch& scratch) {
     case wire::Kind::kDropWindow:
       if (const auto drop = wire::decode_drop_window(frame.body)) windows_.drop(drop->window);
       return;
+    case wire::Kind::kAllocateMemory:
+      return handle_allocate_memory(frame);
+    case wire::Kind::kFreeMemory:
+      if (const auto free = wire::decode_free_memory(frame.body)) memories_.free(free->memory);
+      return;
     default:
       return reply_failure(frame.header.request_id,
                            failure(VACCEL_PROTOCOL_ERROR, "a worker does not take %s frames",
@@ -290,17 +295,30 @@ void Server::handle_release(const Frame& frame) {
   if (const auto release = wire::decode_release(frame.body)) results_.release(release->offsets);
 }
 
+void Server::handle_allocate_memory(const Frame& frame) {
+  const auto wanted = wire::decode_allocate_memory(frame.body);
+  if (!wanted) return reply_failure(frame.header.request_id, wanted.error());
+  auto memory = runtime_.allocate_memory(wanted->backend, wanted->bytes);
+  if (!memory) return reply_failure(frame.header.request_id, memory.error());
+  const auto* backend = (*memory)->backend();
+  const wire::MemoryAllocated allocated{wanted->memory, backend != nullptr ? backend->name() : ""};
+  memories_.add(wanted->memory, std::move(*memory));
+  reply(frame.header.request_id, allocated);
+}
+
 void Server::handle_call(const Frame& frame, Scratch& scratch) {
   const Stopwatch stopwatch;
   const uint64_t id = frame.header.request_id;
   scratch.rewind();
   const auto call = wire::decode_call(frame.body, {.payload_bytes = 0, .other_segments = true});
   const wire::Call none;
-  OutputSink sink(call ? *call : none, results_, windows_, scratch);
+  CallMemories memories;
+  OutputSink sink(call ? *call : none, results_, windows_, memories, scratch);
   Inputs inputs;
   vaccel_timings timings{};
-  Status status = call ? inputs.map(*call, calls_, windows_, scratch) : call.error();
-  if (status.ok()) status = run_call(*call, frame, inputs.views(), sink, timings);
+  Status status = call ? memories.find(*call, memories_) : call.error();
+  if (status.ok()) status = inputs.map(*call, calls_, windows_, memories, scratch);
+  if (status.ok()) status = run_call(*call, frame, inputs.views(), memories, sink, timings);
   if (!status.ok() && !sink.status().ok()) status = sink.status();
   {
     const std::lock_guard lock(state_mutex_);
@@ -316,7 +334,7 @@ void Server::handle_call(const Frame& frame, Scratch& scratch) {
 }
 
 Status Server::run_call(const wire::Call& call, const Frame& frame, std::span<const vaccel_tensor> inputs,
-                        OutputSink& sink, vaccel_timings& timings) {
+                        const CallMemories& memories, OutputSink& sink, vaccel_timings& timings) {
   std::vector<vaccel_attribute> attributes;
   attributes.reserve(call.attributes.size());
   for (const wire::Attribute& attribute : call.attributes)
@@ -345,6 +363,8 @@ Status Server::run_call(const wire::Call& call, const Frame& frame, std::span<co
   run.output = &OutputSink::output;
   run.output_context = &sink;
   run.error = {nullptr, [](void*, const char*) {}};
+  run.memories = memories.on_devices().data();
+  run.memory_count = memories.on_devices().size();
   return runtime_.call(run);
 }
 

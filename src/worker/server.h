@@ -25,6 +25,7 @@
 #include "runtime/runtime.h"
 #include "wire/messages.h"
 #include "worker/call_memory.h"
+#include "worker/memories.h"
 #include "worker/windows.h"
 
 namespace vaccel::worker {
@@ -65,8 +66,9 @@ class Server {
   void handle_call(const Frame& frame, Scratch& scratch);
   void handle_cancel(const Frame& frame);
   void handle_release(const Frame& frame);
+  void handle_allocate_memory(const Frame& frame);
   Status run_call(const wire::Call& call, const Frame& frame, std::span<const vaccel_tensor> inputs,
-                  OutputSink& sink, vaccel_timings& timings);
+                  const CallMemories& memories, OutputSink& sink, vaccel_timings& timings);
 
   template <typename Message>
   void reply(uint64_t request_id, const Message& message,
@@ -78,6 +80,7 @@ class Server {
   channel::Segment calls_;
   ResultSegment results_;
   Windows windows_;
+  Memories memories_;
 
   channel::RingChannel& channel_;  // its receiving half is the leader's
 

@@ -89,6 +89,7 @@ std::string json_of_status(const wire::StatusReport& report) {
                   {"window_bytes", report.window_bytes},
                   {"windows", report.windows},
                   {"leased_bytes", report.leased_bytes},
+                  {"device_bytes", report.device_bytes},
                   {"vms", vms_of(report)}});
 }
 

@@ -104,6 +104,7 @@ Status run_command(const StatusArguments& /*arguments*/, const Context& context)
               tool::size_text(report->window_bytes) + " in windows");
   output.line("windows   " + std::to_string(report->windows) + ", " + tool::size_text(report->leased_bytes) +
               " leased");
+  output.line("devices   " + tool::size_text(report->device_bytes) + " in buffers");
   if (report->vms.empty()) return {};
   output.line("");
   print_vms(*report, output);

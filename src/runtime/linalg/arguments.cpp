@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/tensor.h"
+#include "runtime/memory.h"
 
 namespace vaccel::runtime::linalg {
 namespace {
@@ -231,13 +232,12 @@ Status check_apart(const ResultMemory& result, const char* result_name, const vo
       result_name, result.bytes, input_name, bytes);
 }
 
-Status start_from(const ResultMemory& result, const char* result_name, const void* data,
-                  const char* input_name) {
+Status start_from(const RuntimeCall& call, const ResultMemory& result, const char* result_name,
+                  const void* data, const char* input_name) {
   if (result.data == data || result.bytes == 0) return {};
   if (Status status = check_apart(result, result_name, data, result.bytes, input_name); !status.ok())
     return status;
-  std::memcpy(result.data, data, result.bytes);
-  return {};
+  return copy_bytes(call, result.data, data, result.bytes);
 }
 
 }  // namespace vaccel::runtime::linalg

@@ -111,7 +111,7 @@ Status check_apart(const ResultMemory& result, const char* result_name, const vo
 
 /// Copies an input of the same size to where the result goes, unless that is its own place; a part of it is
 /// INVALID_ARGUMENT.
-Status start_from(const ResultMemory& result, const char* result_name, const void* data,
-                  const char* input_name);
+Status start_from(const RuntimeCall& call, const ResultMemory& result, const char* result_name,
+                  const void* data, const char* input_name);
 
 }  // namespace vaccel::runtime::linalg

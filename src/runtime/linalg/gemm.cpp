@@ -185,7 +185,8 @@ Status GemmOperator::run(RuntimeCall& call) const {
   const ResultMemory result{*memory, product->bytes};
   Status status = check_apart(result, "c", product->a.data, product->a.bytes, "a");
   if (status.ok()) status = check_apart(result, "c", product->b.data, product->b.bytes, "b");
-  if (status.ok() && product->beta != 0) status = start_from(result, "c", arguments->input(kC)->data, "c");
+  if (status.ok() && product->beta != 0)
+    status = start_from(call, result, "c", arguments->input(kC)->data, "c");
   if (!status.ok()) return status;
   const vaccel_backend_gemm problem = canonical(*product, dtype, result.data);
   return compute_on(*chosen, call, watcher_,

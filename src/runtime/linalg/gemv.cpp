@@ -96,7 +96,8 @@ Status GemvOperator::run(RuntimeCall& call) const {
   const ResultMemory result{*memory, product->bytes};
   Status status = check_apart(result, "y", product->a.data, product->a.bytes, "a");
   if (status.ok()) status = check_apart(result, "y", x.data, product->x_bytes, "x");
-  if (status.ok() && product->beta != 0) status = start_from(result, "y", arguments->input(kY)->data, "y");
+  if (status.ok() && product->beta != 0)
+    status = start_from(call, result, "y", arguments->input(kY)->data, "y");
   if (!status.ok()) return status;
   // A row-major matrix is the transposed column-major one.
   vaccel_backend_gemv problem{};

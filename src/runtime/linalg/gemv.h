@@ -23,6 +23,7 @@ class GemvOperator final : public Operator {
   GemvOperator(const BackendChoice& backends, CancelWatcher& watcher)
       : Operator("gemv"), backends_(backends), watcher_(watcher) {}
   Status run(RuntimeCall& call) const override;
+  [[nodiscard]] bool takes_device_memory() const override { return true; }
 
  private:
   const BackendChoice& backends_;

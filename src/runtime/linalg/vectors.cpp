@@ -40,13 +40,13 @@ Status check_shapes(const Arguments& arguments, const VectorOperation& operation
 }
 
 // What is read while the result is written lies elsewhere; what the result begins as is there.
-Status prepare(const Arguments& arguments, const VectorOperation& operation, const ResultMemory& result,
-               size_t input_bytes) {
+Status prepare(const RuntimeCall& call, const Arguments& arguments, const VectorOperation& operation,
+               const ResultMemory& result, size_t input_bytes) {
   for (size_t index = 0; index < operation.signature.inputs.size(); ++index) {
     const char* name = operation.signature.inputs[index];
     const void* data = arguments.input(index)->data;
     const bool begins_here = static_cast<int>(index) == operation.begins_as;
-    Status status = begins_here ? start_from(result, operation.result, data, name)
+    Status status = begins_here ? start_from(call, result, operation.result, data, name)
                                 : check_apart(result, operation.result, data, input_bytes, name);
     if (!status.ok()) return status;
   }
@@ -79,7 +79,7 @@ Status VectorOperator::run(RuntimeCall& call) const {
   if (bytes == 0) return {};
 
   const ResultMemory result{*memory, bytes};
-  if (Status status = prepare(*arguments, operation_, result, input_bytes); !status.ok()) return status;
+  if (Status status = prepare(call, *arguments, operation_, result, input_bytes); !status.ok()) return status;
   vaccel_backend_vectors problem{};
   problem.size = sizeof problem;
   problem.dtype = dtype;

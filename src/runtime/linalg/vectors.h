@@ -42,6 +42,7 @@ class VectorOperator final : public Operator {
   VectorOperator(const VectorOperation& operation, const BackendChoice& backends, CancelWatcher& watcher)
       : Operator(operation.signature.name), operation_(operation), backends_(backends), watcher_(watcher) {}
   Status run(RuntimeCall& call) const override;
+  [[nodiscard]] bool takes_device_memory() const override { return true; }
 
  private:
   const VectorOperation& operation_;

@@ -22,6 +22,9 @@ class Operator {
 
   [[nodiscard]] const std::string& name() const { return name_; }
   virtual Status run(RuntimeCall& call) const = 0;
+  /// Whether it can do with inputs and results that only a backend's device can reach. What it does not give to that
+  /// backend it copies with copy_bytes(), see runtime/memory.h.
+  [[nodiscard]] virtual bool takes_device_memory() const { return false; }
 
  private:
   const std::string name_;
