@@ -97,6 +97,8 @@ Session::~Session() {
     host_.reactor().cancel(call->deadline_timer);
     if (call->ticket != 0) call->worker.cancel(call->ticket);
   }
+  for (const uint64_t ticket : allocations_)
+    memory_.worker()->cancel(ticket);
 }
 
 Status Session::start() {

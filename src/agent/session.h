@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -157,6 +158,7 @@ class Session final : public Polled {
   std::unordered_map<uint32_t, std::string> models_;  // handle -> name
   std::unique_ptr<SessionWindow> window_;             // once it has been opened
   SessionMemory memory_;
+  std::set<uint64_t> allocations_;  // tickets of requests at its worker
   std::shared_ptr<WindowLease> ring_lease_;
   std::shared_ptr<Session*> self_;  // nulled when this session goes: what a late reply finds
 };

@@ -19,11 +19,13 @@ Status Session::handle_allocate_memory() {
   ++other_requests_;
   wanted->memory = (*memory)->number();
   WorkerRequest request{.message = std::move(*wanted), .model = {}, .done = {}};
-  request.done = [self = self_, memory = std::move(*memory),
+  const auto ticket = std::make_shared<uint64_t>(0);  // known once it has been submitted
+  request.done = [self = self_, memory = std::move(*memory), ticket,
                   id = channel_.header().request_id](const WorkerReply& reply) mutable {
     if (reply.status.ok()) memory->allocated();
     Session* session = *self;
     if (session == nullptr) return;  // the memory goes again
+    session->allocations_.erase(*ticket);
     --session->other_requests_;
     if (!reply.status.ok()) {
       session->send_failure(id, reply.status);
@@ -33,7 +35,8 @@ Status Session::handle_allocate_memory() {
     }
     if (session->draining_) session->drain();
   };
-  worker.submit(std::move(request));
+  *ticket = worker.submit(std::move(request));
+  allocations_.insert(*ticket);
   return {};
 }
 

@@ -13,11 +13,16 @@ bool lies_in(const WindowLease& lease, uint64_t offset, uint64_t bytes) {
          bytes <= lease.bytes() - (offset - lease.offset());
 }
 
+// Others are on a device, or there is none for the result at this position.
+bool lies_in_window(const wire::Place& place) {
+  return place.bytes > 0 && place.segment == wire::Segment::kPayload;
+}
+
 // Two results in one place would be nobody's.
 Status check_disjoint(const wire::Call& call) {
   std::vector<std::pair<uint64_t, uint64_t>> ranges;
   for (const wire::Place& place : call.places) {
-    if (place.bytes > 0) ranges.emplace_back(place.offset, place.offset + place.bytes);
+    if (lies_in_window(place)) ranges.emplace_back(place.offset, place.offset + place.bytes);
   }
   if (call.area_bytes > 0) ranges.emplace_back(call.area_offset, call.area_offset + call.area_bytes);
   std::ranges::sort(ranges);
@@ -90,7 +95,7 @@ Result<uint64_t> SessionWindow::resolve(wire::Call& call, HeldLeases& held) cons
   if (call.window != wire::Segment::kWindow) return bytes;
   call.window = number;
   for (const wire::Place& place : call.places) {
-    if (place.bytes == 0) continue;  // none for the result at this position
+    if (!lies_in_window(place)) continue;
     if (Status status = hold(place.offset, place.bytes, "a place for a result", held); !status.ok())
       return Unexpected{std::move(status)};
   }

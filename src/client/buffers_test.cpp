@@ -9,11 +9,12 @@ namespace {
 class BuffersTest : public testing::Test {
  protected:
   std::unique_ptr<vaccel_buffer> make(uint64_t offset, size_t bytes) {
-    return std::make_unique<vaccel_buffer>(Slab(window, offset, 4096), bytes, buffers);
+    return std::make_unique<vaccel_buffer>(std::make_shared<BufferMemory>(Slab(window, offset, 4096), bytes),
+                                           buffers);
   }
   /// The offset that is found; -1: none; else minus the status.
   int64_t find(const std::byte* data, size_t bytes) {
-    const auto found = buffers->find(data, bytes, *window);
+    const auto found = buffers->find(data, bytes, {window.get(), nullptr});
     if (!found) return -int64_t{found.error().code()};
     return *found ? static_cast<int64_t>((*found)->offset) : -1;
   }
@@ -71,7 +72,7 @@ TEST_F(BuffersTest, OfALostWindowAreUnavailable) {
 
 TEST_F(BuffersTest, KeepTheirMemoryForACallThatUsesIt) {
   auto buffer = make(4096, 4096);
-  auto used = buffers->find(window->base() + 4096, 100, *window);
+  auto used = buffers->find(window->base() + 4096, 100, {window.get(), nullptr});
   ASSERT_TRUE(used.has_value() && used->has_value());
   buffer.reset();
   EXPECT_FALSE(window->take_kept(4096, 64).valid()) << "the call has it";
@@ -81,7 +82,7 @@ TEST_F(BuffersTest, KeepTheirMemoryForACallThatUsesIt) {
 
 TEST_F(BuffersTest, AreGivenBackWhenACallThatUsesThemWasGivenUp) {
   auto buffer = make(4096, 4096);
-  buffers->find(window->base() + 4096, 100, *window).value()->memory->given_up = true;
+  buffers->find(window->base() + 4096, 100, {window.get(), nullptr}).value()->memory->given_up = true;
   buffer.reset();
   EXPECT_FALSE(window->take_kept(4096, 64).valid()) << "a late result may come there";
   EXPECT_EQ(window->take_released(), std::vector<uint64_t>{4096}) << "the agent knows when it is over";

@@ -57,7 +57,7 @@ class CallLayoutTest : public testing::Test {
     memory = {};
     memory.window = window;
     memory.inputs = std::move(slab);
-    const Status found = layout.find_in_window(spec, *buffers, memory);
+    const Status found = layout.find_in_buffers(spec, *buffers, nullptr, memory);
     EXPECT_TRUE(found.ok()) << found.message();
     outside = layout.bytes_outside(spec);
     EXPECT_TRUE(layout.place(spec, memory, *other_end).ok());
@@ -79,7 +79,7 @@ class CallLayoutTest : public testing::Test {
   std::shared_ptr<channel::RingChannel> other_end = make_sleeping_peer(rings, std::move(wakes[0]));
   std::shared_ptr<Window> window = make_window(16 << 20);
   std::shared_ptr<Buffers> buffers = std::make_shared<Buffers>();
-  vaccel_buffer buffer{Slab(window, 8192, 4096), 4096, buffers};
+  vaccel_buffer buffer{std::make_shared<BufferMemory>(Slab(window, 8192, 4096), 4096), buffers};
   std::byte* const shared = window->base() + 8192;
   std::vector<float> values = std::vector<float>(256);
   const std::vector<int64_t> ten{10};

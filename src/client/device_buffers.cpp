@@ -18,10 +18,11 @@ namespace {
 // What travels at once: enough that a call costs nothing beside it, little enough for every limit and any slab.
 constexpr size_t kPiece = size_t{16} << 20;
 
-// One piece, from memory that the call can read to memory that it can write.
-vaccel_status transfer(vaccel_session* session, void* to, const void* from, size_t bytes, CallSpec spec) {
+// One piece, from memory that the call can read to memory that it can write. @param offset  In the buffer.
+vaccel_status transfer(vaccel_session* session, void* to, const void* from, size_t offset, size_t bytes,
+                       CallSpec spec) {
   // Numbers with a fraction are used where they lie; other types are copied first, since they could be indices.
-  const bool words = bytes % sizeof(float) == 0;
+  const bool words = (offset | bytes) % sizeof(float) == 0;
   const auto count = static_cast<int64_t>(words ? bytes / sizeof(float) : bytes);
   vaccel_tensor data{};
   data.name = "data";
@@ -71,7 +72,8 @@ vaccel_status copy(vaccel_session* session, const vaccel_buffer* buffer, size_t 
     const size_t piece = std::min(kPiece, bytes - done);
     std::byte* const mine = memory + done;
     std::byte* const its = in_buffer + done;
-    const vaccel_status status = transfer(session, up ? its : mine, up ? mine : its, piece, spec);
+    const vaccel_status status =
+        transfer(session, up ? its : mine, up ? mine : its, offset + done, piece, spec);
     if (status != VACCEL_OK) return status;
     done += piece;
   }

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/tensor.h"
+
 namespace vaccel::runtime {
 namespace {
 
@@ -68,7 +70,25 @@ Status choose_backend_of_memories(RuntimeCall& call) {
                    printable(call.backend).c_str(), backend.name());
   }
   call.backend = backend.name();
+  for (size_t index = 0; index < call.input_count; ++index) {
+    const vaccel_tensor& input = call.inputs[index];
+    if (Status status = check_alignment(call, "input", input.name, input.dtype, input.data); !status.ok())
+      return status;
+  }
   return {};
+}
+
+Status check_alignment(const RuntimeCall& call, const char* what, const char* name, int32_t dtype,
+                       const void* data) {
+  const Memory* memory = memory_at(call, data);
+  const size_t size = element_size(dtype);
+  if (memory == nullptr || size == 0) return {};
+  const auto offset = static_cast<size_t>(static_cast<const std::byte*>(data) - memory->bytes().data());
+  if (offset % size == 0) return {};
+  return failure(
+      VACCEL_INVALID_ARGUMENT,
+      "%s '%s' begins %zu bytes into a device buffer; it must be a multiple of %zu, an element of %s", what,
+      name != nullptr ? printable(name).c_str() : "", offset, size, dtype_name(dtype));
 }
 
 Status copy_bytes(const RuntimeCall& call, void* to, const void* from, size_t bytes) {

@@ -43,6 +43,11 @@ class Memory {
 /// any; it is chosen for the call. INVALID_ARGUMENT: no.
 Status choose_backend_of_memories(RuntimeCall& call);
 
+/// Whether what is of a device's memory begins at an element: a device computes with elements where they lie. `what`:
+/// "input", "result". INVALID_ARGUMENT.
+Status check_alignment(const RuntimeCall& call, const char* what, const char* name, int32_t dtype,
+                       const void* data);
+
 /// Copies between any two places that a call refers to, which do not overlap.
 Status copy_bytes(const RuntimeCall& call, void* to, const void* from, size_t bytes);
 

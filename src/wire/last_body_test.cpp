@@ -40,6 +40,7 @@ const std::vector<void (*)(Call&)> kChanges = {
     [](Call& call) { call.places[0].name = "d"; },
     [](Call& call) { call.places[0].offset = 8192; },
     [](Call& call) { call.places[0].bytes = 65; },
+    [](Call& call) { call.places[0].segment = static_cast<Segment>(kFirstMemoryNumber); },
     [](Call& call) { call.area_offset = 64, call.area_bytes = 64; },
     [](Call& call) { call.area_bytes = 128; },
     [](Call& call) { call.attributes.pop_back(); },

@@ -82,6 +82,69 @@ TEST(Call, OtherSegmentsAreForThoseWhoMay) {
                    .ok());
 }
 
+TEST(Call, DeviceMemoryIsForThoseWhoMay) {
+  const auto on_device = [](Call& call) {
+    call.inputs[0].segment = static_cast<Segment>(kFirstMemoryNumber + 5);
+    call.inputs[0].offset = 3;
+  };
+  EXPECT_EQ(decode_with(on_device).code(), VACCEL_INVALID_ARGUMENT);
+  EXPECT_EQ(decode_with(on_device, {.payload_bytes = 88, .window = true}).code(), VACCEL_INVALID_ARGUMENT);
+  EXPECT_TRUE(decode_with(on_device, {.payload_bytes = 88, .device_memory = true}).ok());
+  EXPECT_TRUE(decode_with(on_device, {.payload_bytes = 88, .other_segments = true}).ok());
+  // Results need no window to go there, and cannot go to another segment.
+  const auto placed = [](Call& call) {
+    call.places = {{"", 8, 64, static_cast<Segment>(kFirstMemoryNumber)}};
+  };
+  EXPECT_EQ(decode_with(placed).code(), VACCEL_INVALID_ARGUMENT);
+  EXPECT_TRUE(decode_with(placed, {.payload_bytes = 88, .device_memory = true}).ok());
+  EXPECT_FALSE(decode_with(
+                   [](Call& call) {
+                     call.places = {{"", 8, 64, Segment::kResults}};
+                   },
+                   {.payload_bytes = 88, .other_segments = true, .device_memory = true})
+                   .ok());
+  EXPECT_FALSE(decode_with(
+                   [](Call& call) {
+                     call.places = {{"", 8, 64}};
+                   },
+                   {.payload_bytes = 88, .device_memory = true})
+                   .ok());
+  // It is no window.
+  EXPECT_FALSE(decode_with([](Call& call) { call.window = static_cast<Segment>(kFirstMemoryNumber); },
+                           {.payload_bytes = 88, .other_segments = true, .device_memory = true})
+                   .ok());
+  EXPECT_FALSE(is_imported_window(static_cast<Segment>(kFirstMemoryNumber)));
+  EXPECT_TRUE(is_imported_window(static_cast<Segment>(kFirstMemoryNumber - 1)));
+}
+
+TEST(DeviceMemory, ComesOutAsItWentIn) {
+  Encoder encoder;
+  const auto allocate = decode_allocate_memory(encoder.encode(AllocateMemory{"opencl", 12345, 678}));
+  ASSERT_TRUE(allocate.has_value()) << allocate.error().message();
+  EXPECT_EQ(allocate->backend, "opencl");
+  EXPECT_EQ(allocate->bytes, 12345u);
+  EXPECT_EQ(allocate->memory, 678u);
+  const auto allocated = decode_memory_allocated(encoder.encode(MemoryAllocated{kFirstMemoryNumber, "cuda"}));
+  ASSERT_TRUE(allocated.has_value()) << allocated.error().message();
+  EXPECT_EQ(allocated->memory, kFirstMemoryNumber);
+  EXPECT_EQ(allocated->backend, "cuda");
+  EXPECT_EQ(decode_free_memory(encoder.encode(FreeMemory{77}))->memory, 77u);
+}
+
+TEST(DeviceMemory, HasLimits) {
+  Encoder encoder;
+  const auto asks = [&](uint64_t bytes) {
+    const auto allocate = decode_allocate_memory(encoder.encode(AllocateMemory{"", bytes, 0}));
+    return allocate ? VACCEL_OK : allocate.error().code();
+  };
+  EXPECT_EQ(asks(0), VACCEL_INVALID_ARGUMENT);
+  EXPECT_EQ(asks(1), VACCEL_OK);
+  EXPECT_EQ(asks(kMaxMemoryBytes), VACCEL_OK);
+  EXPECT_EQ(asks(kMaxMemoryBytes + 1), VACCEL_INVALID_ARGUMENT);
+  EXPECT_FALSE(
+      decode_memory_allocated(encoder.encode(MemoryAllocated{kFirstMemoryNumber - 1, ""})).has_value());
+}
+
 TEST(Call, CountsAndNamesHaveLimits) {
   EXPECT_TRUE(decode_with([](Call& call) { call.inputs.resize(kMaxTensors, float_tensor(0)); }).ok());
   EXPECT_FALSE(decode_with([](Call& call) { call.inputs.resize(kMaxTensors + 1, float_tensor(0)); }).ok());

@@ -40,6 +40,8 @@ class Host final : public agent::SessionHost {
     limits_.max_models_open = 4;
     limits_.session_window_bytes = uint64_t{1} << 20;
     limits_.max_leases = 8;
+    limits_.max_device_bytes = 8192;
+    limits_.max_device_buffers = 4;
     workers_.push_back(agent::WorkerSlot::create(*reactor_, log_, {.segment_bytes = kSegmentBytes}).value());
   }
   ~Host() override {
@@ -76,6 +78,7 @@ class Host final : public agent::SessionHost {
     reactor_->run();
     reactor_->remove(client.get());
     if (traffic_.windows != 0 || traffic_.leased_bytes != 0) broken("a window is left");
+    if (traffic_.device_bytes != 0) broken("device memory is left");
     if (workers_.front()->load() != 0) broken("calls are left in the queue");
     if (!workers_.front()->allocate(kSegmentBytes)) broken("memory of the segment is left taken");
   }

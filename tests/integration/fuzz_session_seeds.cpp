@@ -119,6 +119,15 @@ int main(int argc, char** argv) {
       .add(0, Release{{kFirstLease}})
       .add(5, in_window)
       .write(folder, "window");
+  Call on_device = call_of("transfer", 64);
+  on_device.inputs[0].segment = static_cast<Segment>(kFirstMemoryNumber + 1);
+  on_device.places = {{"", 64, 64, static_cast<Segment>(kFirstMemoryNumber + 1)}};
+  Seed()
+      .add(2, AllocateMemory{"reference", 4096, 0})
+      .add(3, AllocateMemory{"", 1 << 20, 0})
+      .add(4, on_device)
+      .add(5, FreeMemory{kFirstMemoryNumber + 1})
+      .write(folder, "device");
   Seed many;
   for (uint8_t id = 2; id < 14; ++id)
     many.add(id, call_of("reference.delay", 64), 64);

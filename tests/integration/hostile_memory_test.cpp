@@ -407,7 +407,8 @@ TEST_P(BrokenRings, RecordsThatAreNoFramesEndTheSession) {
       {"request 0", frame({kCall, 1, 0, 64, 0}, 64), "request id 0"},
   };
   for (const auto kind : {kHello, kWelcome, kOpenModel, kCloseModel, kDescribe, kCancel, kOpenWindow, kLease,
-                          kLeased, kImportWindow, kDropWindow, kWake, kAttachVm, kDetachVm, kReadStatus}) {
+                          kLeased, kImportWindow, kDropWindow, kWake, kAttachVm, kDetachVm, kReadStatus,
+                          kAllocateMemory, kFreeMemory, kMemoryAllocated}) {
     records.push_back({wire::kind_name(kind), frame({kind, 1, 5, 64, 0}, 64), wire::kind_name(kind)});
   }
   for (const NoFrame& record : records) {

@@ -52,7 +52,9 @@ Call infer_call() {
   in_window.offset = 4100;
   call.inputs = {tensor, strings, in_window};
   call.window = in_window.segment;
-  call.places = {{"scores", 8192, 4004}, {"", 65'536, 64}};
+  call.places = {{"scores", 8192, 4004},
+                 {"", 65'536, 64},
+                 {"kept", 128, 64, static_cast<Segment>(kFirstMemoryNumber + 1)}};
   call.area_offset = 1 << 20;
   call.area_bytes = 1 << 19;
   return call;
@@ -132,6 +134,9 @@ int main(int argc, char** argv) {
   write("leased", "usual", encoder.encode(Leased{1 << 20, 655'360}));
   write("import_window", "usual", encoder.encode(ImportWindow{16, 2 << 20, 1 << 28}));
   write("drop_window", "usual", encoder.encode(DropWindow{16}));
+  write("allocate_memory", "usual", encoder.encode(AllocateMemory{"opencl", 1 << 20, 0}));
+  write("memory_allocated", "usual", encoder.encode(MemoryAllocated{kFirstMemoryNumber + 1, "opencl"}));
+  write("free_memory", "usual", encoder.encode(FreeMemory{kFirstMemoryNumber + 1}));
   write("wake", "usual", encoder.encode(Wake{}));
   write("attach_vm", "usual",
         encoder.encode(

@@ -79,6 +79,12 @@ Status read_answer(const wire::Header& header, std::span<const std::byte> body, 
       answer.leased = *leased;
       return {};
     }
+    case wire::Kind::kMemoryAllocated: {
+      const auto allocated = wire::decode_memory_allocated(body);
+      if (!allocated) return allocated.error();
+      answer.memory = allocated->memory;
+      return {};
+    }
     case wire::Kind::kStatus: {
       auto status = wire::decode_status_report(body);
       if (!status) return status.error();
@@ -86,7 +92,8 @@ Status read_answer(const wire::Header& header, std::span<const std::byte> body, 
       return {};
     }
     case wire::Kind::kResult: {
-      auto result = wire::decode_result(body, {.payload_bytes = header.payload_bytes, .window = true});
+      auto result = wire::decode_result(
+          body, {.payload_bytes = header.payload_bytes, .window = true, .device_memory = true});
       if (!result) return result.error();
       answer.result = std::move(*result);
       return {};

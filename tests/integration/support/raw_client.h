@@ -27,6 +27,7 @@ struct Answer {
   wire::CallResult result;
   wire::WindowOpened window;
   wire::Leased leased;
+  uint32_t memory = 0;  ///< Of memory-allocated.
   wire::StatusReport status;
   std::vector<std::byte> payload;  ///< Of a result.
 
