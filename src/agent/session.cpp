@@ -420,9 +420,8 @@ Status Session::resolve_memory(InFlight& call, uint64_t payload_bytes) const {
     if (!bytes) return bytes.error();
     call.window_bytes = *bytes;
   }
-  if (memory_.worker_of(call.call) != nullptr) {
-    if (Status status = memory_.resolve(call.call, call.held_memories); !status.ok()) return status;
-  }
+  // Always: what is not this session's must not get to a worker, whoever's it is there.
+  if (Status status = memory_.resolve(call.call, call.held_memories); !status.ok()) return status;
   call.copied_bytes = bytes_to_copy(call.call);
   return admit_bytes(payload_bytes + std::min(call.copied_bytes, wire::kMaxPayloadBytes));
 }

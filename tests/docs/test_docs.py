@@ -43,7 +43,7 @@ class Docs(unittest.TestCase):
     def here(self, commands: str) -> str:
         """The commands with the places of this build and this test."""
         commands = commands.replace("/tmp/vaccel.sock", str(self.path / "vaccel.sock"))
-        for made in ("first", "buffer", *DRAWINGS):
+        for made in ("first", "buffer", "resident", *DRAWINGS):
             commands = commands.replace(f"build/{made}", str(self.path / made))
         places = {"bin": BIN, "lib": LIB, "catalogue": CATALOGUE, "parts": PARTS}
         return re.sub(r"(?:\$PWD/)?\bbuild/(bin|lib|catalogue|parts)\b", lambda place: str(places[place[1]]), commands)
@@ -69,8 +69,12 @@ class Docs(unittest.TestCase):
         self.assertIn("Egyptian cat", self.run_shell("\n".join([compile_line, start, wait, run])))
 
     def test_readme_buffer_is_not_copied(self):
-        output = self.run_shell(self.agent() + self.here(block_with("README.md", "sh", "examples/buffer")))
+        output = self.run_shell(self.agent() + self.here(block_with("README.md", "sh", "buffer/buffer.c")))
         self.assertRegex(output, r"^class \d+, 0\.\d\d; copied 0 bytes\n$")
+
+    def test_readme_weights_stay(self):
+        output = self.run_shell(self.agent() + self.here(block_with("README.md", "sh", "buffer/resident.c")))
+        self.assertRegex(output, r"^100 products with 2048 KiB of weights in the memory of \w+( \w+)?; sum 15181650\n$")
 
     def test_readme_command_line(self):
         output = self.run_shell(self.agent() + self.here(block_with("README.md", "sh", "vaccel models")))

@@ -567,6 +567,15 @@ TEST(HostileDeviceBuffers, AreReachedBySoManyBytesOfTheirOwnAndNoMore) {
   wire::Call echo = transfer_of(mine.memory, 0, 8);
   echo.operator_name = "vaccel.echo";
   EXPECT_EQ(client.ask(id++, echo).code, VACCEL_INVALID_ARGUMENT);
+  // One that has none of its own reaches nobody's, by whichever number: those of the worker are counted from 0.
+  RawClient third(agent.endpoint());
+  for (const uint32_t memory :
+       {mine.memory, its.memory, wire::kFirstMemoryNumber, wire::kFirstMemoryNumber + 1}) {
+    EXPECT_EQ(third.ask(id++, transfer_of(memory, 0, 1)).code, VACCEL_INVALID_ARGUMENT);
+    wire::Call call = call_with_bytes("transfer", 8);
+    call.places = {{"", 0, 8, static_cast<wire::Segment>(memory)}};
+    EXPECT_EQ(third.ask(id++, call, some_bytes(8, 1)).code, VACCEL_INVALID_ARGUMENT);
+  }
   // What is freed is gone, and freeing what one has not is told.
   EXPECT_TRUE(client.send(id++, wire::FreeMemory{mine.memory}));
   EXPECT_EQ(client.ask(id++, transfer_of(mine.memory, 0, 1)).code, VACCEL_INVALID_ARGUMENT);
