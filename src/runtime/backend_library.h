@@ -39,6 +39,12 @@ class BackendFailure {
   Status sentence_;
 };
 
+/// How a model's inputs and outputs are quantised, an element for each; nullptr: nobody knows.
+struct ModelQuantisation {
+  const vaccel_quantisation* inputs = nullptr;
+  const vaccel_quantisation* outputs = nullptr;
+};
+
 class BackendLibrary {
  public:
   /// Loads `file`, checks its table and makes its instance. UNAVAILABLE and the reason when it cannot run
@@ -60,6 +66,8 @@ class BackendLibrary {
   void import_window(std::span<std::byte> memory);
   /// Before that memory goes, when no call uses it any more. Thread-safe.
   void drop_window(std::span<std::byte> memory);
+  /// What the model's file says of its inputs and outputs; nothing where the backend does not tell.
+  [[nodiscard]] ModelQuantisation quantisation(vaccel_backend_model* model) const;
   [[nodiscard]] const vaccel_backend& table() const { return *table_; }
   [[nodiscard]] vaccel_backend_instance* instance() const { return instance_; }
 

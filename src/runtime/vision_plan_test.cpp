@@ -13,6 +13,8 @@ using onnxruntime::testing::identity;
 using onnxruntime::testing::int_attribute;
 using onnxruntime::testing::kFloat;
 using onnxruntime::testing::kInt64;
+using onnxruntime::testing::kInt8;
+using onnxruntime::testing::kUint8;
 using onnxruntime::testing::Message;
 using onnxruntime::testing::OnnxModel;
 using testing::photo;
@@ -156,8 +158,8 @@ TEST_F(VisionPlanTest, ShapesAndTypesThatDoNotFitAreTold) {
   EXPECT_EQ(
       problem("segment", identity(kInt64, {1, 3, 2, 2}),
               std::string(kImage) + "[segment]\ndecoder = \"argmax\"\noutput = \"y\"\nlayout = \"nchw\"\n"),
-      "model 'm' cannot be used: [image] makes float32 [1, 3, 2, 2], and its input 'x' is int64 [1, 3, 2, "
-      "2]");
+      "model 'm' cannot be used: [image] makes float32, uint8 or int8 [1, 3, 2, 2], and its input 'x' is "
+      "int64 [1, 3, 2, 2]");
   OnnxModel integers;
   integers.input("x", kFloat, {1, 3, 2, 2}).output("y", kInt64, {1, 3, 2, 2});
   integers.node("Cast", {"x"}, {"y"}, int_attribute("to", kInt64));
@@ -165,7 +167,93 @@ TEST_F(VisionPlanTest, ShapesAndTypesThatDoNotFitAreTold) {
       problem("segment", integers,
               std::string(kImage) + "[segment]\ndecoder = \"argmax\"\noutput = \"y\"\nlayout = \"nchw\"\n"),
       "model 'm' cannot be used: its output 'y' is int64 [1, 3, 2, 2]; 'output' of [segment] must be "
-      "float32");
+      "float32, uint8 or int8");
+}
+
+// "y" has the integers of "x", one after the other.
+OnnxModel flattened(onnxruntime::testing::OnnxType type) {
+  OnnxModel model;
+  model.input("x", type, {1, 3, 2, 2}).output("y", type, {1, 12});
+  return model.node("Flatten", {"x"}, {"y"}, int_attribute("axis", 1));
+}
+
+std::string quantised(const std::string& side, const std::string& name, const std::string& dtype,
+                      const std::string& scale, const std::string& zero_point) {
+  return "[[" + side + "s]]\nname = \"" + name + "\"\ndtype = \"" + dtype + "\"\nscale = " + scale +
+         "\nzero_point = " + zero_point + "\n";
+}
+
+// What goes in is 0 to 1 in steps of 1 / 100, and what comes out the same integers, that are twice as much from -20 on.
+TEST_F(VisionPlanTest, IntegersStandForWhatModelTomlSays) {
+  const auto floats =
+      open("classify", flattened(kFloat), std::string(kImage) + "[classify]\noutput = \"y\"\n");
+  ASSERT_TRUE(floats) << floats.error().message();
+  const std::string cat = read_text(photo("chelsea.png"));
+  TestCall exact("classify", *floats);
+  ASSERT_EQ(exact.integer("top", 12).image(cat).run(*runtime), VACCEL_OK) << exact.sentence;
+  const std::vector<int32_t> order = exact.outputs[0].as<int32_t>();
+  const std::vector<float> scores = exact.outputs[1].as<float>();
+  runtime->close_model(*floats);
+  for (const auto& [type, dtype] : {std::pair{kUint8, "uint8"}, std::pair{kInt8, "int8"}}) {
+    const auto model = open("classify", flattened(type),
+                            std::string(kImage) + "[classify]\noutput = \"y\"\n" +
+                                quantised("input", "x", dtype, "0.01", "10") +
+                                quantised("output", "y", dtype, "0.02", "20"));
+    ASSERT_TRUE(model) << model.error().message();
+    TestCall call("classify", *model);
+    ASSERT_EQ(call.integer("top", 12).image(cat).image(cat).run(*runtime), VACCEL_OK) << call.sentence;
+    for (const size_t image : {0u, 3u}) {
+      std::vector<float> by_class(12);
+      for (size_t one = 0; one < 12; ++one) {
+        const auto index = static_cast<size_t>(call.outputs[image].as<int32_t>()[one]);
+        by_class[index] = call.outputs[image + 1].as<float>()[one];
+      }
+      for (size_t one = 0; one < 12; ++one) {
+        const float wanted = 2 * scores[one] - 0.2F;
+        EXPECT_NEAR(by_class[static_cast<size_t>(order[one])], wanted, 0.0101) << dtype;
+      }
+    }
+    runtime->close_model(*model);
+  }
+}
+
+TEST_F(VisionPlanTest, IntegersThatNobodyExplainsAreRefused) {
+  const std::string tables = std::string(kImage) + "[classify]\noutput = \"y\"\n";
+  const std::string input = quantised("input", "x", "uint8", "1", "0");
+  EXPECT_EQ(
+      problem("classify", flattened(kUint8), tables),
+      "model 'm' cannot be used: its input 'x' is uint8 [1, 3, 2, 2], and nothing says what the integers "
+      "stand for: give name, dtype, scale and zero_point in [[inputs]]; 1 and 0 where it takes what "
+      "[image] makes, rounded");
+  EXPECT_EQ(problem("classify", flattened(kUint8), tables + input),
+            "model 'm' cannot be used: its output 'y' is uint8 [1, 12], and nothing says what the integers "
+            "stand for: give name, dtype, scale and zero_point in [[outputs]]");
+  EXPECT_EQ(
+      problem("classify", flattened(kUint8), tables + quantised("input", "x", "int8", "1", "0")),
+      "model 'm' cannot be used: [[inputs]] says that 'x' is int8 of any rank, and it is uint8 [1, 3, 2, "
+      "2]");
+}
+
+// Which is the highest does not depend on what they stand for.
+TEST_F(VisionPlanTest, ArgmaxTakesIntegersAsTheyAre) {
+  const std::string tables =
+      std::string(kImage) + "[segment]\ndecoder = \"argmax\"\noutput = \"y\"\nlayout = \"nchw\"\n";
+  const std::string cat = read_text(photo("chelsea.png"));
+  std::vector<std::string> maps;
+  for (const bool integers : {false, true}) {
+    const auto model =
+        open("segment", identity(integers ? kUint8 : kFloat, {-1, 3, 2, 2}),
+             tables + (integers ? quantised("input", "x", "uint8", "0.00392156862745098", "0") : ""));
+    ASSERT_TRUE(model) << model.error().message();
+    TestCall call("segment", *model);
+    ASSERT_EQ(call.image(cat).image(cat).run(*runtime), VACCEL_OK) << call.sentence;
+    ASSERT_EQ(call.outputs.size(), 6u);
+    EXPECT_EQ(call.outputs[1].bytes, call.outputs[4].bytes);
+    maps.emplace_back(reinterpret_cast<const char*>(call.outputs[1].bytes.data()),
+                      call.outputs[1].bytes.size());
+    runtime->close_model(*model);
+  }
+  EXPECT_EQ(maps[0], maps[1]);
 }
 
 TEST_F(VisionPlanTest, LabelsThatDoNotFitAreCounted) {

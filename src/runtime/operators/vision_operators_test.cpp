@@ -24,7 +24,8 @@ using testing::TestCall;
 class VisionTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    for (const char* model : {"mobilenet", "ssd-mobilenet", "deeplabv3", "posenet", "fastdepth"}) {
+    for (const char* model :
+         {"mobilenet", "mobilenet-uint8", "ssd-mobilenet", "deeplabv3", "posenet", "fastdepth"}) {
       if (!std::filesystem::exists(real_catalogue() / model / "model.toml")) {
         GTEST_SKIP() << "skipped: no " << model << " in " << real_catalogue()
                      << "; scripts/make-catalogue makes it";
@@ -112,6 +113,20 @@ TEST_F(VisionTest, DetectSeesTheAstronaut) {
   EXPECT_GT(timings.prepare_ns, 0u);
   EXPECT_GT(timings.infer_ns, 0u);
   EXPECT_GT(timings.postprocess_ns, 0u);
+}
+
+// The real model behind integers: pixels go in as they are, and scores come out in steps of 1 / 256.
+TEST_F(VisionTest, ClassifySeesTheCatThroughIntegers) {
+  TestCall floats("classify", open("mobilenet"));
+  ASSERT_EQ(floats.integer("top", 1).image(cat).run(*runtime), VACCEL_OK) << floats.sentence;
+  TestCall call("classify", open("mobilenet-uint8"));
+  ASSERT_EQ(call.integer("top", 3).image(cat).run(*runtime), VACCEL_OK) << call.sentence;
+  EXPECT_EQ(result(call, "index").as<int32_t>()[0], 286);
+  EXPECT_EQ(result(call, "label").strings()[0], "Egyptian cat");
+  const float score = result(call, "score").as<float>()[0];
+  RecordProperty("score", std::to_string(score));
+  EXPECT_NEAR(score, result(floats, "score").as<float>()[0], 1.0 / 256);
+  EXPECT_EQ(score * 256, std::round(score * 256));
 }
 
 TEST_F(VisionTest, DetectTakesItsAttributes) {

@@ -15,7 +15,9 @@ class SegmentDecoder final : public OutputDecoder {
  public:
   explicit SegmentDecoder(SegmentOutput output) : output_(std::move(output)) {}
 
-  [[nodiscard]] std::vector<Wanted> outputs() const override { return {{"output", output_.output}}; }
+  [[nodiscard]] std::vector<Wanted> outputs() const override {
+    return {{"output", output_.output, Values::kOrder}};
+  }
   [[nodiscard]] Status check(std::span<const OutputShape> shapes, const LabelFacts& labels) const override;
   [[nodiscard]] ChannelMap scores(std::span<const OutputView> outputs) const {
     return channel_map(outputs[0], output_.layout);
