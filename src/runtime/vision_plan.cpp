@@ -2,6 +2,7 @@
 #include "runtime/vision_plan.h"
 
 #include "core/tensor.h"
+#include "runtime/vision/class_map.h"
 #include "runtime/vision/class_scores.h"
 #include "runtime/vision/depth_map.h"
 #include "runtime/vision/detections.h"
@@ -72,7 +73,9 @@ std::unique_ptr<const OutputDecoder> make_decoder(const ModelDescription& model)
     case Task::kDetect:
       return make_detect_decoder(*model.detect, *model.image);
     case Task::kSegment:
-      return std::make_unique<SegmentDecoder>(*model.segment);
+      if (const auto* classes = std::get_if<SegmentClasses>(&*model.segment))
+        return std::make_unique<ClassMapDecoder>(*classes);
+      return std::make_unique<SegmentDecoder>(std::get<SegmentScores>(*model.segment));
     case Task::kPose:
       return std::make_unique<PoseDecoder>(*model.pose, *model.image);
     case Task::kDepth:

@@ -12,6 +12,7 @@ namespace {
 using onnxruntime::testing::identity;
 using onnxruntime::testing::int_attribute;
 using onnxruntime::testing::kFloat;
+using onnxruntime::testing::kInt32;
 using onnxruntime::testing::kInt64;
 using onnxruntime::testing::kInt8;
 using onnxruntime::testing::kUint8;
@@ -264,6 +265,51 @@ TEST_F(VisionPlanTest, LabelsThatDoNotFitAreCounted) {
   EXPECT_EQ(problem("segment", model, tables, "red\ngreen\n"),
             "model 'm' cannot be used: labels.txt has 2 labels, and its output 'y' has 3 classes");
   EXPECT_EQ(problem("segment", model, tables, "red\ngreen\nblue\n"), "");
+}
+
+// The integers of the pixels' red are the classes: of as many as there may be, then of too few.
+TEST_F(VisionPlanTest, ClassNumbersAreCheckedAgainstTheClasses) {
+  const std::string cat = read_text(photo("chelsea.png"));
+  const auto casting = [](onnxruntime::testing::OnnxType type) {
+    OnnxModel made;
+    made.input("x", kFloat, {1, 3, 2, 2}).output("y", type, {1, 2, 2});
+    made.node("ReduceSum", {"x", "axis"}, {"sum"}, int_attribute("keepdims", 0)).weight("axis", {1});
+    return made.node("Cast", {"sum"}, {"y"}, int_attribute("to", type));
+  };
+  const std::string tables = std::string(kImage) + "[segment]\ndecoder = \"classes\"\noutput = \"y\"\n";
+  std::vector<std::string> maps;
+  for (const auto type : {kUint8, kInt32, kInt64}) {
+    const auto model = open("segment", casting(type), tables + "classes = 300\n");
+    ASSERT_TRUE(model) << model.error().message();
+    TestCall call("segment", *model);
+    ASSERT_EQ(call.image(cat).run(*runtime), VACCEL_OK) << call.sentence;
+    EXPECT_EQ(call.outputs[0].dtype, VACCEL_UINT16);
+    EXPECT_EQ(call.outputs[0].shape, (std::vector<int64_t>{300, 451}));
+    EXPECT_EQ(call.outputs[1].shape, (std::vector<int64_t>{2, 2}));
+    EXPECT_EQ(call.outputs[2].strings().size(), 300u);
+    maps.emplace_back(reinterpret_cast<const char*>(call.outputs[1].bytes.data()),
+                      call.outputs[1].bytes.size());
+    EXPECT_EQ(maps.back(), maps.front());
+    runtime->close_model(*model);
+  }
+  const auto model = open("segment", casting(kInt64), tables + "labels = \"labels.txt\"\n", "one\n");
+  ASSERT_TRUE(model) << model.error().message();
+  TestCall call("segment", *model);
+  EXPECT_EQ(call.image(cat).run(*runtime), VACCEL_INTERNAL);
+  EXPECT_TRUE(call.sentence.starts_with("model 'm' gave what its model.toml does not describe: row "))
+      << call.sentence;
+  EXPECT_TRUE(call.sentence.ends_with(", and there are 1 classes")) << call.sentence;
+  runtime->close_model(*model);
+  EXPECT_EQ(
+      problem("segment", identity(kFloat, {1, 2, 2}),
+              std::string(kImage) + "[segment]\ndecoder = \"classes\"\noutput = \"y\"\nclasses = 3\n"),
+      "model 'm' cannot be used: [image] makes float32 [1, 3, 2, 2], and its input 'x' is float32 [1, 2, 2]");
+  OnnxModel floats;
+  floats.input("x", kFloat, {1, 3, 2, 2}).output("y", kFloat, {1, 3, 2, 2}).node("Identity", {"x"}, {"y"});
+  EXPECT_EQ(problem("segment", floats, tables + "classes = 3\n"),
+            "model 'm' cannot be used: its output 'y' is float32 [1, 3, 2, 2]; 'output' of [segment] must be "
+            "uint8, "
+            "int32 or int64");
 }
 
 // What the model's description leaves open is checked when it has run: the fault is the model's, not the caller's.

@@ -24,8 +24,8 @@ using testing::TestCall;
 class VisionTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    for (const char* model :
-         {"mobilenet", "mobilenet-uint8", "ssd-mobilenet", "deeplabv3", "posenet", "fastdepth"}) {
+    for (const char* model : {"mobilenet", "mobilenet-uint8", "ssd-mobilenet", "deeplabv3",
+                              "deeplabv3-classes", "posenet", "fastdepth"}) {
       if (!std::filesystem::exists(real_catalogue() / model / "model.toml")) {
         GTEST_SKIP() << "skipped: no " << model << " in " << real_catalogue()
                      << "; scripts/make-catalogue makes it";
@@ -204,6 +204,21 @@ TEST_F(VisionTest, SegmentSeesTheCatAndTheAstronaut) {
   ASSERT_EQ(person.image(astronaut).run(*runtime), VACCEL_OK) << person.sentence;
   EXPECT_EQ(result(person, "label").strings()[15], "person");
   EXPECT_GT(share_of(result(person, "classes"), 15), 0.35);
+}
+
+// The same model with an ArgMax behind it: its own map is the same, and the image's differs at borders alone.
+TEST_F(VisionTest, SegmentTakesClassNumbers) {
+  TestCall scores("segment", open("deeplabv3"));
+  ASSERT_EQ(scores.image(cat).run(*runtime), VACCEL_OK) << scores.sentence;
+  TestCall call("segment", open("deeplabv3-classes"));
+  ASSERT_EQ(call.image(cat).image(astronaut).run(*runtime), VACCEL_OK) << call.sentence;
+  EXPECT_EQ(result(call, "model_classes").bytes, result(scores, "model_classes").bytes);
+  EXPECT_EQ(result(call, "classes").dtype, VACCEL_UINT8);
+  EXPECT_EQ(result(call, "classes").shape, (std::vector<int64_t>{300, 451}));
+  EXPECT_EQ(result(call, "label").strings(), result(scores, "label").strings());
+  EXPECT_GT(share_of(result(call, "classes"), 8), 0.6);
+  EXPECT_NEAR(share_of(result(call, "classes"), 8), share_of(result(scores, "classes"), 8), 0.01);
+  EXPECT_GT(share_of(result(call, "1.classes"), 15), 0.35);
 }
 
 TEST_F(VisionTest, PoseFindsTheNose) {

@@ -13,7 +13,7 @@ namespace vaccel::runtime {
 
 class SegmentDecoder final : public OutputDecoder {
  public:
-  explicit SegmentDecoder(SegmentOutput output) : output_(std::move(output)) {}
+  explicit SegmentDecoder(SegmentScores output) : output_(std::move(output)) {}
 
   [[nodiscard]] std::vector<Wanted> outputs() const override {
     return {{"output", output_.output, Values::kOrder}};
@@ -24,7 +24,7 @@ class SegmentDecoder final : public OutputDecoder {
   }
 
  private:
-  const SegmentOutput output_;
+  const SegmentScores output_;
 };
 
 /// The class of each place of the model's own map: `classes` has room for height x width. Of equal scores the first class
