@@ -218,6 +218,46 @@ TEST_F(VisionPlanTest, IntegersStandForWhatModelTomlSays) {
   }
 }
 
+// Of several outputs each has its own scale: offsets are twice what heat maps are. In floats the model says so itself.
+TEST_F(VisionPlanTest, EachOutputHasItsOwnQuantisation) {
+  const std::string tables =
+      std::string(kImage) +
+      "[pose]\ndecoder = \"posenet\"\nheatmaps = \"y\"\noffsets = \"o\"\nlayout = "
+      "\"nchw\"\nactivation = \"none\"\nmin_score = 0\nkeypoints = [\"a\", \"b\", \"c\"]\n";
+  OnnxModel floats;
+  floats.input("x", kFloat, {1, 3, 2, 2}).output("y", kFloat, {1, 3, 2, 2}).output("o", kFloat, {1, 6, 2, 2});
+  floats.node("Identity", {"x"}, {"y"}).node("Concat", {"x", "x"}, {"both"}, int_attribute("axis", 1));
+  floats.node("Add", {"both", "both"}, {"o"});
+  OnnxModel integers;
+  integers.input("x", kUint8, {1, 3, 2, 2})
+      .output("y", kUint8, {1, 3, 2, 2})
+      .output("o", kUint8, {1, 6, 2, 2});
+  integers.node("Identity", {"x"}, {"y"}).node("Concat", {"x", "x"}, {"o"}, int_attribute("axis", 1));
+  const std::string cat = read_text(photo("chelsea.png"));
+  const auto values = [&](const OnnxModel& onnx, const std::string& more) {
+    const auto model = open("pose", onnx, tables + more);
+    EXPECT_TRUE(model) << model.error().message();
+    if (!model) return std::vector<float>();
+    TestCall call("pose", *model);
+    EXPECT_EQ(call.image(cat).run(*runtime), VACCEL_OK) << call.sentence;
+    std::vector<float> all = call.outputs[0].as<float>();
+    for (const float score : call.outputs[1].as<float>())
+      all.push_back(score);
+    runtime->close_model(*model);
+    return all;
+  };
+  const std::vector<float> wanted = values(floats, "");
+  const std::vector<float> seen =
+      values(integers, quantised("input", "x", "uint8", "0.00392156862745098", "0") +
+                           quantised("output", "y", "uint8", "0.00392156862745098", "0") +
+                           quantised("output", "o", "uint8", "0.00784313725490196", "0"));
+  ASSERT_EQ(wanted.size(), 10u);
+  ASSERT_EQ(seen.size(), wanted.size());
+  // A pixel of the input is 225 x 150 of the image's; a step of the offsets is less than a hundredth of it.
+  for (size_t index = 0; index < 10; ++index)
+    EXPECT_NEAR(seen[index], wanted[index], index < 9 && index % 3 != 2 ? 2.0F : 0.01F) << index;
+}
+
 TEST_F(VisionPlanTest, IntegersThatNobodyExplainsAreRefused) {
   const std::string tables = std::string(kImage) + "[classify]\noutput = \"y\"\n";
   const std::string input = quantised("input", "x", "uint8", "1", "0");
