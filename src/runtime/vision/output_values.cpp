@@ -19,11 +19,6 @@ void read_as(std::span<const std::byte> bytes, const Quantisation& quantisation,
 
 }  // namespace
 
-bool is_readable_dtype(int dtype) {
-  return dtype == VACCEL_FLOAT32 || is_quantised_dtype(dtype) || dtype == VACCEL_INT32 ||
-         dtype == VACCEL_INT64;
-}
-
 Result<std::span<const float>> read_values(int dtype, std::span<const std::byte> bytes,
                                            const Quantisation& quantisation, Scratch& scratch) {
   if (dtype == VACCEL_FLOAT32) {

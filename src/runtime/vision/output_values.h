@@ -13,11 +13,8 @@
 
 namespace vaccel::runtime {
 
-/// Whether read_values() can: float32, uint8, int8, int32 and int64.
-bool is_readable_dtype(int dtype);
-
-/// The numbers of a dense tensor: `quantisation` applied to its integers, each rounded once. Its bytes are as many as its
-/// elements need, aligned to them.
+/// The numbers of a dense tensor of float32, uint8, int8, int32 or int64, with `quantisation` applied to integers. Its bytes
+/// are as many as its elements need, aligned to them.
 /// @param scratch  Where the numbers are, until its next use; for float32 they stay where they lie.
 /// RESOURCE_EXHAUSTED: no memory.
 Result<std::span<const float>> read_values(int dtype, std::span<const std::byte> bytes,
