@@ -86,6 +86,19 @@ std::unique_ptr<const OutputDecoder> make_decoder(const ModelDescription& model)
   return nullptr;
 }
 
+// The types that can_hold() knows, as a sentence says them.
+const char* types_for(OutputDecoder::Values values) {
+  switch (values) {
+    case OutputDecoder::Values::kNumbers:
+      break;
+    case OutputDecoder::Values::kOrder:
+      return "float32, uint8 or int8; decoder \"classes\" takes class numbers";
+    case OutputDecoder::Values::kClasses:
+      return "uint8, int32 or int64";
+  }
+  return "float32, uint8 or int8";
+}
+
 bool can_hold(const TensorFacts& output, OutputDecoder::Values values) {
   if (values == OutputDecoder::Values::kClasses)
     return output.dtype == VACCEL_UINT8 || output.dtype == VACCEL_INT32 || output.dtype == VACCEL_INT64;
@@ -104,10 +117,9 @@ Result<std::vector<VisionPlan::Output>> find_outputs(const ModelDescription& mod
                   wanted.key, printable(wanted.name).c_str(), names_of(outputs).c_str());
     }
     if (!can_hold(*output, wanted.values)) {
-      const bool classes = wanted.values == OutputDecoder::Values::kClasses;
       return fail(VACCEL_INVALID_ARGUMENT, "its output '%s' is %s; '%s' of [%s] must be %s",
                   printable(wanted.name).c_str(), output->text().c_str(), wanted.key, task_name(model.task),
-                  classes ? "uint8, int32 or int64" : "float32, uint8 or int8");
+                  types_for(wanted.values));
     }
     Quantisation quantisation;
     if (wanted.values == OutputDecoder::Values::kNumbers) {

@@ -168,7 +168,7 @@ TEST_F(VisionPlanTest, ShapesAndTypesThatDoNotFitAreTold) {
       problem("segment", integers,
               std::string(kImage) + "[segment]\ndecoder = \"argmax\"\noutput = \"y\"\nlayout = \"nchw\"\n"),
       "model 'm' cannot be used: its output 'y' is int64 [1, 3, 2, 2]; 'output' of [segment] must be "
-      "float32, uint8 or int8");
+      "float32, uint8 or int8; decoder \"classes\" takes class numbers");
 }
 
 // "y" has the integers of "x", one after the other.
