@@ -60,6 +60,22 @@ class Catalogue(unittest.TestCase):
         self.assertLess(len(graph.initializer), len(before.initializer))
         self.assertEqual(graph.node, before.node)
 
+    def test_edges_of_integers(self):
+        import onnx
+        self.assertEqual(self.make().returncode, 0)
+
+        def edges(name: str) -> list[tuple[str, str, list[int]]]:
+            graph = onnx.load(self.folder / "catalogue" / name / "model.onnx").graph
+            return [(edge.name, onnx.TensorProto.DataType.Name(edge.type.tensor_type.elem_type),
+                     [size.dim_value for size in edge.type.tensor_type.shape.dim])
+                    for edge in (*graph.input, *graph.output)]
+
+        floats = edges("mobilenet")
+        self.assertEqual({kind for _, kind, _ in floats}, {"FLOAT"})
+        self.assertEqual(edges("mobilenet-uint8"), [(name, "UINT8", shape) for name, _, shape in floats])
+        self.assertEqual(edges("deeplabv3-classes"), [("sub_7", "FLOAT", [1, 3, 257, 257]),
+                                                      ("classes", "INT64", [1, 257, 257])])
+
     def test_is_made_once(self):
         self.make()
         before = (self.entry / "model.onnx").stat()

@@ -106,6 +106,10 @@ Model::Model(const Api& api, Delegates& delegates, const Options& options,
   open_first();
   describe(file_.inputs, inputs_);
   describe(file_.outputs, outputs_);
+  for (const FileTensor& input : file_.inputs)
+    input_quantisation_.push_back(input.quantisation);
+  for (const FileTensor& output : file_.outputs)
+    output_quantisation_.push_back(output.quantisation);
 }
 
 std::unique_ptr<Interpreter> Model::make_interpreter() {

@@ -49,6 +49,13 @@ class Model {
 
   [[nodiscard]] const std::vector<vaccel_tensor_info>& inputs() const { return inputs_; }
   [[nodiscard]] const std::vector<vaccel_tensor_info>& outputs() const { return outputs_; }
+  /// Of each input and output, as the file says it.
+  [[nodiscard]] const std::vector<vaccel_quantisation>& input_quantisation() const {
+    return input_quantisation_;
+  }
+  [[nodiscard]] const std::vector<vaccel_quantisation>& output_quantisation() const {
+    return output_quantisation_;
+  }
 
   /// From many threads at once.
   vaccel_status run(vaccel_backend_run& run);
@@ -67,6 +74,8 @@ class Model {
   InterpreterPool pool_;
   std::vector<vaccel_tensor_info> inputs_;
   std::vector<vaccel_tensor_info> outputs_;
+  std::vector<vaccel_quantisation> input_quantisation_;
+  std::vector<vaccel_quantisation> output_quantisation_;
 };
 
 }  // namespace vaccel::tflite

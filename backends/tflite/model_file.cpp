@@ -27,7 +27,7 @@ enum TensorField : unsigned {
   kShapeSignature = 7,
   kHasRank = 8
 };
-enum QuantisationField : unsigned { kScales = 2 };
+enum QuantisationField : unsigned { kScales = 2, kZeroPoints = 3 };
 enum OperatorCodeField : unsigned { kShortCode = 0, kCustomName = 1, kCode = 3 };
 enum OperatorField : unsigned {
   kCodeIndex = 0,
@@ -236,8 +236,20 @@ class Reader {
     return side;
   }
 
+  // Of a tensor as a whole. What is quantised channel by channel, as weights are, has no meaning for an input or output.
+  static vaccel_quantisation quantisation_of(const Table& tensor) {
+    if (!tensor.has(kQuantisation)) return {};
+    const Table table = tensor.table(kQuantisation);
+    const Elements scales = table.numbers(kScales, sizeof(float));
+    const Elements zero_points = table.numbers(kZeroPoints, sizeof(int64_t));
+    if (scales.count != 1 || zero_points.count > 1) return {};
+    return {table.number_at<float>(scales, 0), 0,
+            zero_points.count == 0 ? 0 : table.number_at<int64_t>(zero_points, 0)};
+  }
+
   static FileTensor describe(const Table& tensor, const char* kind) {
-    FileTensor facts{std::string(tensor.text(kName)), 0, dimensions(tensor, kShape), true};
+    FileTensor facts{std::string(tensor.text(kName)), 0, dimensions(tensor, kShape), true,
+                     quantisation_of(tensor)};
     const ElementType* type = type_in_file(tensor.number<int8_t>(kType, 0));
     if (type == nullptr) {
       refuse(VACCEL_UNIMPLEMENTED,

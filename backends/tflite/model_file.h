@@ -25,6 +25,7 @@ struct FileTensor {
   int32_t dtype = 0;
   std::vector<int64_t> shape;  ///< -1: any size.
   bool ranked = true;          ///< Whether `shape` says more than nothing.
+  vaccel_quantisation quantisation{};
   [[nodiscard]] bool is_dynamic() const;
 };
 

@@ -96,6 +96,12 @@ void model_describe(vaccel_backend_model* model, const vaccel_tensor_info** inpu
   *output_count = model->model.outputs().size();
 }
 
+void model_quantisation(vaccel_backend_model* model, const vaccel_quantisation** inputs,
+                        const vaccel_quantisation** outputs) {
+  *inputs = model->model.input_quantisation().data();
+  *outputs = model->model.output_quantisation().data();
+}
+
 vaccel_status model_run(vaccel_backend_model* model, vaccel_backend_run* run) {
   return guarded(run->error, [&] { return model->model.run(*run); });
 }
@@ -115,6 +121,7 @@ constexpr vaccel_backend table() {
   backend.model_close = model_close;
   backend.model_describe = model_describe;
   backend.model_run = model_run;
+  backend.model_quantisation = model_quantisation;
   return backend;
 }
 

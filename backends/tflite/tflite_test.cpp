@@ -112,6 +112,66 @@ TEST_F(TfliteTest, QuantisedModelsTakeAndGiveTheirOwnIntegers) {
   }
 }
 
+// Pixels go in and come out again as scores from 0 to 1. The file says what the integers stand for; model.toml may repeat
+// it, and is not believed where it says otherwise.
+TEST_F(TfliteTest, PicturesGoIntoQuantisedModelsAsTheirFilesSay) {
+  const std::string cat = runtime::testing::photo("chelsea.png");
+  if (!std::filesystem::exists(cat)) GTEST_SKIP() << "skipped: no " << cat << "; scripts/setup fetches it";
+  Graph graph;
+  const int32_t x = graph.tensor({"x", kUint8, {1, 1, 1, 3}, {}, false, UINT32_MAX, 1.0F / 128, 128});
+  const int32_t y = graph.tensor({"y", kUint8, {1, 3}, {}, false, UINT32_MAX, 1.0F / 256, 0});
+  const int32_t sizes = graph.constant("sizes", kInt32, {2}, std::vector<int32_t>{1, 3});
+  graph.inputs() = {x};
+  graph.outputs() = {y};
+  graph.node(kReshape, {x, sizes}, {y});
+  const std::string tables =
+      "[image]\ninput = \"x\"\nwidth = 1\nheight = 1\nlayout = \"nhwc\"\nmean = [128, 128, 128]\n"
+      "scale = [128, 128, 128]\n[classify]\noutput = \"y\"\n";
+  const std::string right =
+      "[[inputs]]\nname = \"x\"\ndtype = \"uint8\"\nscale = 0.0078125\nzero_point = 128\n";
+  for (const std::string& more : {std::string(), right}) {
+    ASSERT_EQ(open(TfliteModel(graph).file(), {}, "classify", tables + more), "");
+    TestCall call("classify", model);
+    ASSERT_EQ(call.integer("top", 3).image(runtime::testing::read_text(cat)).run(*runtime), VACCEL_OK)
+        << call.sentence;
+    for (const float score : call.outputs[1].as<float>()) {
+      EXPECT_GT(score, 0.1F);
+      EXPECT_EQ(score * 256, static_cast<float>(static_cast<int>(score * 256)));
+    }
+  }
+  std::string wrong = right;
+  wrong.replace(wrong.find("128\n"), 4, "127\n");
+  EXPECT_EQ(
+      open(TfliteModel(graph).file(), {}, "classify", tables + wrong),
+      "model 'm' cannot be used: [[inputs]] says that the numbers of 'x' are 0.0078125 * (stored - 127), and "
+      "its file says 0.0078125 * (stored - 128); leave scale and zero_point out, or write those of the file");
+  const std::string output = "[[outputs]]\nname = \"y\"\ndtype = \"uint8\"\nscale = 0.0039\nzero_point = 0\n";
+  EXPECT_EQ(
+      open(TfliteModel(graph).file(), {}, "classify", tables + output),
+      "model 'm' cannot be used: [[outputs]] says that the numbers of 'y' are 0.0039 * (stored - 0), and its "
+      "file says 0.00390625 * (stored - 0); leave scale and zero_point out, or write those of the file");
+}
+
+TEST_F(TfliteTest, RefusesPicturesForIntegersThatStandForNothing) {
+  const std::string tables =
+      "[image]\ninput = \"x\"\nwidth = 1\nheight = 1\nlayout = \"nhwc\"\nmean = [0, 0, 0]\n"
+      "scale = [1, 1, 1]\n[classify]\noutput = \"y\"\n";
+  EXPECT_EQ(
+      open(identity(kUint8, {1, 1, 1, 3}).file(), {}, "classify", tables),
+      "model 'm' cannot be used: its input 'x' is uint8 [1, 1, 1, 3], and nothing says what the integers "
+      "stand "
+      "for: give name, dtype, scale and zero_point in [[inputs]]; 1 and 0 where it takes what [image] makes, "
+      "rounded");
+  Graph graph;
+  graph.inputs() = {graph.tensor({"x", kUint8, {1, 1, 1, 3}, {}, false, UINT32_MAX, 0.5F, 300})};
+  graph.outputs() = {graph.tensor({"y", kFloat, {1, 1, 1, 3}, {}})};
+  graph.node(kDequantize, {0}, {1});
+  EXPECT_EQ(open(TfliteModel(graph).file(), {}, "classify", tables),
+            "model 'm' cannot be used: its input 'x' cannot be quantised as its file says: its scale is 0.5 "
+            "and its "
+            "zero point 300; they must be a number above 0, and one of uint8, from 0 to 255");
+}
+
 TEST_F(TfliteTest, GivesOutStringsThatItsFileHas) {
   Graph graph;
   const int32_t x = graph.input("x", kFloat, {1});

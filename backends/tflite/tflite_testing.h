@@ -310,13 +310,15 @@ class TfliteTest : public ::testing::Test {
   }
 
   // Makes a catalogue of one model and opens it; the failure's sentence, or "".
-  std::string open(const std::string& file, std::vector<runtime::BackendOption> options = {}) {
+  std::string open(const std::string& file, std::vector<runtime::BackendOption> options = {},
+                   const std::string& task = "infer", const std::string& tables = "") {
     close();
     runtime::testing::write_text(folder.path() / "m" / "model.tflite", file);
     runtime::testing::write_text(
         folder.path() / "m" / "model.toml",
-        "name = \"m\"\ntask = \"infer\"\n[model]\nfile = \"model.tflite\"\nformat = \"tflite\"\nsha256 = \"" +
-            runtime::sha256_hex(runtime::testing::as_bytes(file)) + "\"\nbackends = [\"tflite\"]\n");
+        "name = \"m\"\ntask = \"" + task +
+            "\"\n[model]\nfile = \"model.tflite\"\nformat = \"tflite\"\nsha256 = \"" +
+            runtime::sha256_hex(runtime::testing::as_bytes(file)) + "\"\nbackends = [\"tflite\"]\n" + tables);
     runtime = runtime::testing::make_runtime(folder.path(), {{"tflite", std::move(options)}});
     const auto opened = runtime->open_model("m");
     if (!opened) return opened.error().message();

@@ -78,6 +78,13 @@ typedef struct vaccel_backend_model_source {
   size_t output_count;
 } vaccel_backend_model_source;
 
+/** What the integers of a quantised input or output stand for: scale * (stored - zero_point). */
+typedef struct vaccel_quantisation {
+  float scale; /**< 0: the tensor is not quantised, or the file does not say how. */
+  int32_t reserved;
+  int64_t zero_point;
+} vaccel_quantisation;
+
 /** One run, as the runtime describes it to the backend. */
 typedef struct vaccel_backend_run vaccel_backend_run;
 struct vaccel_backend_run {
@@ -315,6 +322,15 @@ typedef struct vaccel_backend {
   void (*window_drop)(vaccel_backend_instance* instance, void* memory);
 
   const vaccel_backend_memory* memory; /**< NULL: the device has no memory of its own. */
+
+  /**
+   * What the model's file knows of how its uint8 and int8 inputs and outputs are quantised, an element for each that
+   * model_describe gives and in the same order; NULL: nothing. They live as long as the model. Where it is not known, a
+   * model that takes pictures as integers needs a model.toml that says it, and where it is known, a model.toml that says
+   * otherwise is refused.
+   */
+  void (*model_quantisation)(vaccel_backend_model* model, const vaccel_quantisation** inputs,
+                             const vaccel_quantisation** outputs);
 } vaccel_backend;
 
 #if defined(__GNUC__)

@@ -18,6 +18,10 @@ constexpr size_t kLongestSentence = 1000;
 // What a table must at least hold: every field of this version's first one.
 constexpr size_t kLeastTable = offsetof(vaccel_backend, linalg) + sizeof(void*);
 
+// Backends of before these functions have shorter tables.
+constexpr size_t kTableWithWindows = offsetof(vaccel_backend, window_drop) + sizeof(void*);
+constexpr size_t kTableWithQuantisation = offsetof(vaccel_backend, model_quantisation) + sizeof(void*);
+
 bool is_backend_name(std::string_view name) {
   return !name.empty() && name.size() <= 32 && std::all_of(name.begin(), name.end(), [](char character) {
     return (character >= 'a' && character <= 'z') || (character >= '0' && character <= '9') ||
@@ -114,8 +118,6 @@ void BackendLibrary::write_log(void* context, int level, const char* line) {
 }
 
 void BackendLibrary::import_window(std::span<std::byte> memory) {
-  // Backends of before this function have a shorter table.
-  constexpr size_t kTableWithWindows = offsetof(vaccel_backend, window_drop) + sizeof(void*);
   if (table_->size < kTableWithWindows || table_->window_import == nullptr || table_->window_drop == nullptr)
     return;
   BackendFailure failure;
@@ -136,6 +138,13 @@ void BackendLibrary::drop_window(std::span<std::byte> memory) {
     if (windows_.erase(memory.data()) == 0) return;
   }
   table_->window_drop(instance_, memory.data());
+}
+
+ModelQuantisation BackendLibrary::quantisation(vaccel_backend_model* model) const {
+  ModelQuantisation known;
+  if (table_->size >= kTableWithQuantisation && table_->model_quantisation != nullptr)
+    table_->model_quantisation(model, &known.inputs, &known.outputs);
+  return known;
 }
 
 int BackendLibrary::score(const char* format) const {

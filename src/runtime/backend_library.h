@@ -39,6 +39,12 @@ class BackendFailure {
   Status sentence_;
 };
 
+/// How a model's inputs and outputs are quantised, an element for each; nullptr: nobody knows.
+struct ModelQuantisation {
+  const vaccel_quantisation* inputs = nullptr;
+  const vaccel_quantisation* outputs = nullptr;
+};
+
 class BackendLibrary {
  public:
   /// Loads `file`, checks its table and makes its instance. UNAVAILABLE and the reason when it cannot run
@@ -62,6 +68,8 @@ class BackendLibrary {
   void drop_window(std::span<std::byte> memory);
   /// nullptr: its device has no memory of its own.
   [[nodiscard]] const vaccel_backend_memory* memory() const { return memory_; }
+  /// What the model's file says of its inputs and outputs; nothing where the backend does not tell.
+  [[nodiscard]] ModelQuantisation quantisation(vaccel_backend_model* model) const;
   [[nodiscard]] const vaccel_backend& table() const { return *table_; }
   [[nodiscard]] vaccel_backend_instance* instance() const { return instance_; }
 

@@ -77,5 +77,21 @@ TEST(BackendLibrary, HearsOfWindows) {
   EXPECT_EQ(lines, std::vector<std::string>{"odd0: a window is used without preparation: an odd window"});
 }
 
+// As above: what lies behind the end of a table is never called.
+TEST(BackendLibrary, AsksForQuantisationWhereTheTableHasIt) {
+  const std::string folder = VACCEL_ODD_BACKENDS;
+  const LogFunction log;
+  for (const char* name : {"odd0", "odd9"}) {
+    const auto backend = BackendLibrary::load(folder + "/libvaccel-backend-" + name + ".so", name, {}, log);
+    ASSERT_TRUE(backend) << backend.error().message();
+    const ModelQuantisation known = (*backend)->quantisation(nullptr);
+    EXPECT_EQ(known.outputs, nullptr);
+    ASSERT_EQ(known.inputs != nullptr, std::string(name) == "odd0");
+    if (known.inputs != nullptr) {
+      EXPECT_EQ(known.inputs->zero_point, 7);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace vaccel::runtime

@@ -81,6 +81,44 @@ TEST_F(CatalogueTest, RefusesDeclarationsThatAreNone) {
             std::string::npos);
 }
 
+TEST_F(CatalogueTest, ReadsHowTensorsAreQuantised) {
+  add("m", model_toml("m", "") +
+               "[[inputs]]\nname = \"a\"\ndtype = \"uint8\"\nscale = 0.0078125\nzero_point = 128\n"
+               "[[inputs]]\nname = \"b\"\ndtype = \"uint8\"\n"
+               "[[outputs]]\nname = \"y\"\ndtype = \"int8\"\nscale = 1\nzero_point = -128\n");
+  const Catalogue catalogue = read();
+  ASSERT_EQ(catalogue.find("m")->problem, "");
+  const ModelDescription& model = catalogue.find("m")->model;
+  ASSERT_TRUE(model.inputs[0].quantisation);
+  EXPECT_EQ(model.inputs[0].quantisation->scale, 0.0078125F);
+  EXPECT_EQ(model.inputs[0].quantisation->zero_point, 128);
+  EXPECT_FALSE(model.inputs[1].quantisation);
+  ASSERT_TRUE(model.outputs[0].quantisation);
+  EXPECT_EQ(model.outputs[0].quantisation->text(), "1 * (stored - -128)");
+}
+
+TEST_F(CatalogueTest, RefusesQuantisationThatIsNone) {
+  const auto problem = [&](const std::string& keys) {
+    return problem_of(model_toml("one", "") + "[[inputs]]\nname = \"a\"\n" + keys);
+  };
+  const auto has = [&](const std::string& keys, const std::string& words) {
+    const std::string sentence = problem(keys);
+    EXPECT_NE(sentence.find(words), std::string::npos) << sentence;
+  };
+  has("dtype = \"uint8\"\nscale = 0.5\n", "key 'zero_point' is missing in [inputs");
+  has("dtype = \"uint8\"\nzero_point = 5\n", "key 'scale' is missing in [inputs");
+  has("scale = 0.5\nzero_point = 0\n",
+      "'scale' does not go with dtype \"float32\": only uint8 and int8 are quantised");
+  has("dtype = \"int32\"\nzero_point = 0\n", "'zero_point' does not go with dtype \"int32\"");
+  has("dtype = \"uint8\"\nscale = 0\nzero_point = 0\n",
+      "its scale is 0 and its zero point 0; they must be a number above 0, and one of uint8, from 0 to 255");
+  has("dtype = \"uint8\"\nscale = 1\nzero_point = -1\n", "its zero point -1");
+  has("dtype = \"int8\"\nscale = 1\nzero_point = 128\n", "one of int8, from -128 to 127");
+  has("dtype = \"uint8\"\nscale = 1e60\nzero_point = 0\n", "its scale is inf");
+  has("dtype = \"uint8\"\nscale = \"1\"\nzero_point = 0\n", "'scale' must be a finite number, not a string");
+  has("dtype = \"uint8\"\nscale = 1\nzero_point = 256\n", "'zero_point' is 256");
+}
+
 TEST_F(CatalogueTest, ReadsAllThatAModelSays) {
   std::string toml = model_toml("cats", "description = \"d\"\nlicense = \"l\"\nversion = \"2\"\n");
   toml.replace(toml.find("infer"), 5, "classify");

@@ -9,7 +9,9 @@
 namespace vaccel::runtime {
 namespace {
 
-Result<std::vector<TensorFacts>> copy_facts(const vaccel_tensor_info* infos, size_t count, const char* kind) {
+Result<std::vector<TensorFacts>> copy_facts(const vaccel_tensor_info* infos,
+                                            const vaccel_quantisation* quantisation, size_t count,
+                                            const char* kind) {
   std::vector<TensorFacts> facts;
   facts.reserve(count);
   for (size_t index = 0; index < count; ++index) {
@@ -23,17 +25,36 @@ Result<std::vector<TensorFacts>> copy_facts(const vaccel_tensor_info* infos, siz
     }
     TensorFacts one{info.name, {}, info.rank < 0, info.dtype};
     if (info.rank > 0) one.shape.assign(info.shape, info.shape + info.rank);
+    if (quantisation != nullptr && quantisation[index].scale != 0 && is_quantised_dtype(info.dtype)) {
+      one.quantisation = {quantisation[index].scale, quantisation[index].zero_point};
+    }
     facts.push_back(std::move(one));
   }
   return facts;
 }
 
-// What model.toml declares must be what the model has, whoever knows better.
-Status check_declared(const std::vector<TensorDeclaration>& declared, const std::vector<TensorFacts>& facts,
+// What model.toml says of a tensor's quantisation, which the model's file may know, too: then both must say the same.
+Status add_quantisation(const TensorDeclaration& declared, TensorFacts& fact, const char* kind) {
+  if (!declared.quantisation) return {};
+  if (fact.quantisation && !declared.quantisation->agrees_with(*fact.quantisation)) {
+    return failure(
+        VACCEL_INVALID_ARGUMENT,
+        "[[%ss]] says that the numbers of '%s' are %s, and its file says %s; leave scale and zero_point "
+        "out, or write those of the file",
+        kind, printable(fact.name).c_str(), declared.quantisation->text().c_str(),
+        fact.quantisation->text().c_str());
+  }
+  if (!fact.quantisation) fact.quantisation = declared.quantisation;
+  return {};
+}
+
+// What model.toml declares must be what the model has, whoever knows better; what only model.toml knows is added.
+Status merge_declared(const std::vector<TensorDeclaration>& declared, std::vector<TensorFacts>& facts,
                       const char* kind) {
   for (const TensorDeclaration& one : declared) {
-    const TensorFacts* fact = find_named(facts, one.name);
-    if (fact == nullptr) {
+    const auto fact =
+        std::find_if(facts.begin(), facts.end(), [&](const auto& other) { return other.name == one.name; });
+    if (fact == facts.end()) {
       return failure(VACCEL_INVALID_ARGUMENT, "[[%ss]] has '%s', and its %ss are %s", kind,
                      printable(one.name).c_str(), kind, names_of(facts).c_str());
     }
@@ -45,7 +66,10 @@ Status check_declared(const std::vector<TensorDeclaration>& declared, const std:
                                   return left == -1 || right == -1 || left == right;
                                 });
     }
-    if (fits) continue;
+    if (fits) {
+      if (Status status = add_quantisation(one, *fact, kind); !status.ok()) return status;
+      continue;
+    }
     return failure(VACCEL_INVALID_ARGUMENT, "[[%ss]] says that '%s' is %s, and it is %s", kind,
                    printable(one.name).c_str(), said.text().c_str(), fact->text().c_str());
   }
@@ -125,12 +149,13 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const CatalogueEntry& ent
   size_t input_count = 0;
   size_t output_count = 0;
   table.model_describe(handle, &inputs, &input_count, &outputs, &output_count);
-  auto input_facts = copy_facts(inputs, input_count, "input");
+  const ModelQuantisation known = backend.quantisation(handle);
+  auto input_facts = copy_facts(inputs, known.inputs, input_count, "input");
   if (!input_facts) return Unexpected{input_facts.error()};
-  auto output_facts = copy_facts(outputs, output_count, "output");
+  auto output_facts = copy_facts(outputs, known.outputs, output_count, "output");
   if (!output_facts) return Unexpected{output_facts.error()};
-  status = check_declared(entry.model.inputs, *input_facts, "input");
-  if (status.ok()) status = check_declared(entry.model.outputs, *output_facts, "output");
+  status = merge_declared(entry.model.inputs, *input_facts, "input");
+  if (status.ok()) status = merge_declared(entry.model.outputs, *output_facts, "output");
   if (!status.ok()) return Unexpected{std::move(status)};
   model->inputs_ = std::move(*input_facts);
   model->outputs_ = std::move(*output_facts);

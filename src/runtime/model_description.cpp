@@ -13,6 +13,7 @@ constexpr int64_t kMostSide = 8192;          // pixels of a model's input
 constexpr uint64_t kMostAnchors = 1u << 20;  // of an SSD; they take 16 bytes each
 constexpr double kMostCellsOnASide = 1024;
 constexpr size_t kMostKeypoints = 1024;
+constexpr int64_t kMostMapClasses = 65536;  // of a class map: they are numbered in 16 bits
 
 constexpr std::array<const char*, 6> kTaskNames = {"classify", "detect", "segment", "pose", "depth", "infer"};
 constexpr std::array<const char*, 3> kDepthKindNames = {"metric", "relative", "inverse"};
@@ -215,11 +216,22 @@ DetectOutput read_detect(TomlTable& table) {
 }
 
 SegmentOutput read_segment(TomlTable& table) {
-  SegmentOutput segment;
-  table.required("decoder", table.choice("decoder", {"argmax"}));
-  segment.output = read_output_name(table, "output");
-  segment.layout = read_layout(table);
-  return segment;
+  const size_t decoder = table.required("decoder", table.choice("decoder", {"argmax", "classes"}));
+  if (decoder == 0) {
+    SegmentScores scores;
+    scores.output = read_output_name(table, "output");
+    scores.layout = read_layout(table);
+    return scores;
+  }
+  SegmentClasses map;
+  map.output = read_output_name(table, "output");
+  const auto classes = table.integer("classes", 1, kMostMapClasses);
+  if (!table.has("classes") && !table.has("labels")) {
+    table.mistake("classes",
+                  "'classes', how many there are, is missing in [segment], and no 'labels' say it");
+  }
+  map.classes = static_cast<size_t>(classes.value_or(0));
+  return map;
 }
 
 // Edges between keypoints, as pairs of their names: a tree, written from its root on, so that whoever follows the edges

@@ -106,11 +106,20 @@ struct DetectOutput {
   bool across_classes = false;  ///< Whatever their classes; else only of one class.
 };
 
-/// [segment]: decoder = "argmax".
-struct SegmentOutput {
+/// decoder = "argmax"
+struct SegmentScores {
   std::string output;  ///< A score for each class and place.
   Layout layout = Layout::kNchw;
 };
+
+/// decoder = "classes"
+struct SegmentClasses {
+  std::string output;  ///< The number of a class for each place.
+  size_t classes = 0;  ///< How many there are; 0: as many as labels.
+};
+
+/// [segment]
+using SegmentOutput = std::variant<SegmentScores, SegmentClasses>;
 
 /// [pose]: decoder = "posenet".
 struct PoseOutput {

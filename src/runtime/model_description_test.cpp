@@ -127,8 +127,13 @@ TEST(ModelDescription, ReadsTheOtherDetectors) {
 TEST(ModelDescription, ReadsSegmentPoseAndDepth) {
   const auto segment =
       read("segment", "[segment]\ndecoder = \"argmax\"\noutput = \"o\"\nlayout = \"nhwc\"\nlabels = \"l\"\n");
-  EXPECT_EQ(segment.segment->output, "o");
-  EXPECT_EQ(segment.segment->layout, Layout::kNhwc);
+  ASSERT_TRUE(std::holds_alternative<SegmentScores>(*segment.segment));
+  EXPECT_EQ(std::get<SegmentScores>(*segment.segment).output, "o");
+  EXPECT_EQ(std::get<SegmentScores>(*segment.segment).layout, Layout::kNhwc);
+  const auto classes = read("segment", "[segment]\ndecoder = \"classes\"\noutput = \"o\"\nclasses = 21\n");
+  ASSERT_TRUE(std::holds_alternative<SegmentClasses>(*classes.segment));
+  EXPECT_EQ(std::get<SegmentClasses>(*classes.segment).output, "o");
+  EXPECT_EQ(std::get<SegmentClasses>(*classes.segment).classes, 21u);
   EXPECT_EQ(segment.labels.file, "l");
   const auto one = read("pose", kPose);
   EXPECT_EQ(one.pose->activation, Activation::kSigmoid);
@@ -218,6 +223,15 @@ TEST(ModelDescription, MistakesInSegmentAndDepthAreToldWithTheirPlace) {
   EXPECT_EQ(mistake("segment", "[segment]\ndecoder = \"argmax\"\noutput = \"o\"\n"),
             "model.toml:14:1: key 'layout' is missing in [segment]");
   EXPECT_EQ(
+      mistake("segment", "[segment]\ndecoder = \"classes\"\noutput = \"o\"\n"),
+      "model.toml:14:1: 'classes', how many there are, is missing in [segment], and no 'labels' say it");
+  EXPECT_EQ(mistake("segment", "[segment]\ndecoder = \"classes\"\noutput = \"o\"\nlabels = \"l\"\n"), "");
+  EXPECT_EQ(mistake("segment", "[segment]\ndecoder = \"classes\"\noutput = \"o\"\nclasses = 65537\n"),
+            "model.toml:17:11: 'classes' is 65537; it must be 1 to 65536");
+  EXPECT_EQ(mistake("segment",
+                    "[segment]\ndecoder = \"classes\"\noutput = \"o\"\nlabels = \"l\"\nlayout = \"nhwc\"\n"),
+            "model.toml:18:1: unknown key 'layout' in [segment]");
+  EXPECT_EQ(
       mistake("segment",
               "[segment]\ndecoder = \"argmax\"\noutput = \"o\"\nlayout = \"nhwc\"\nlabels = \"../l\"\n"),
       "model.toml:18:10: 'labels' is \"../l\"; it must name a file in the model's own folder");
@@ -253,7 +267,7 @@ TEST(ModelDescription, TheDocumentationsExamplesAreRight) {
     seen.insert(task);
   }
   EXPECT_EQ(seen, (std::multiset<std::string>{"classify", "depth", "detect", "detect", "detect", "pose",
-                                              "segment"}));
+                                              "segment", "segment"}));
 }
 
 }  // namespace

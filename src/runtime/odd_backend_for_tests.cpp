@@ -39,6 +39,12 @@ void drop_window(vaccel_backend_instance*, void* memory) {
   static_cast<char*>(memory)[0] = 'd';
 }
 
+// Of a model that has one input.
+void quantisation(vaccel_backend_model*, const vaccel_quantisation** inputs, const vaccel_quantisation**) {
+  static const vaccel_quantisation kHalves{0.5F, 0, 7};
+  *inputs = &kHalves;
+}
+
 const vaccel_backend_operator kOperators[] = {
 #if ODD == 6  // an operator without a vendor in its name
     {"plain", "", unexplained},
@@ -58,6 +64,7 @@ vaccel_backend table() {
   backend.operator_count = 1;
   backend.window_import = import_window;
   backend.window_drop = drop_window;
+  backend.model_quantisation = quantisation;
 #if ODD == 1  // of an interface to come
   backend.abi_version = VACCEL_BACKEND_ABI + 1;
 #elif ODD == 2  // of a shorter table

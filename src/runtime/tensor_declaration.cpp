@@ -2,6 +2,7 @@
 #include "runtime/tensor_declaration.h"
 
 #include <limits>
+#include <optional>
 
 #include "core/tensor.h"
 
@@ -26,6 +27,29 @@ Dtypes all_dtypes() {
   return dtypes;
 }
 
+// "scale" and "zero_point", which are there together or not at all.
+std::optional<Quantisation> read_quantisation(TomlTable& table, int dtype) {
+  const auto scale = table.number("scale");
+  const auto zero_point =
+      table.integer("zero_point", least_stored(VACCEL_INT8), largest_stored(VACCEL_UINT8));
+  for (const char* key : {"scale", "zero_point"}) {
+    if (table.has(key) && is_known_dtype(dtype) && !is_quantised_dtype(dtype)) {
+      table.mistake(key, std::string("'") + key + "' does not go with dtype \"" + dtype_name(dtype) +
+                             "\": only uint8 and int8 are quantised");
+      return std::nullopt;
+    }
+  }
+  if (table.has("scale")) table.required("zero_point", zero_point);
+  if (table.has("zero_point")) table.required("scale", scale);
+  if (!scale || !zero_point || !is_quantised_dtype(dtype)) return std::nullopt;
+  const Quantisation quantisation{static_cast<float>(*scale), *zero_point};
+  if (Status status = check_quantisation(quantisation, dtype); !status.ok()) {
+    table.mistake("scale", status.message());
+    return std::nullopt;
+  }
+  return quantisation;
+}
+
 }  // namespace
 
 std::vector<TensorDeclaration> read_tensor_declarations(TomlTable& root, const char* key) {
@@ -44,6 +68,7 @@ std::vector<TensorDeclaration> read_tensor_declarations(TomlTable& root, const c
       one.any_rank = false;
       one.shape = std::move(*shape);
     }
+    one.quantisation = read_quantisation(table, one.dtype);
     for (const TensorDeclaration& other : declarations) {
       if (other.name == one.name)
         table.mistake("name", "'" + printable(one.name) + "' is declared twice in [[" + key + "]]");

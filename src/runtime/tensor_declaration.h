@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// [[inputs]] and [[outputs]] of a model.toml: names, types and shapes of a model whose file does not tell them, as
-// TorchScript does not. The backend that loads the model is given them.
+// [[inputs]] and [[outputs]] of a model.toml: names, types, shapes and quantisation of a model whose file does not tell
+// them, as TorchScript does not, and ONNX not the last. The backend that loads the model is given all but that.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "runtime/quantisation.h"
 #include "runtime/toml_reader.h"
 #include "vaccel/types.h"
 
@@ -16,8 +18,9 @@ namespace vaccel::runtime {
 struct TensorDeclaration {
   std::string name;
   int32_t dtype = 0;
-  bool any_rank = true;        ///< No shape is given.
-  std::vector<int64_t> shape;  ///< -1: any size.
+  bool any_rank = true;                        ///< No shape is given.
+  std::vector<int64_t> shape;                  ///< -1: any size.
+  std::optional<Quantisation> quantisation{};  ///< Checked: of uint8 and int8 only.
 };
 
 /// Reads [[key]]; mistakes are noted in the document.

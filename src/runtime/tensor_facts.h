@@ -4,9 +4,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
+
+#include "runtime/quantisation.h"
 
 namespace vaccel::runtime {
 
@@ -16,6 +19,8 @@ struct TensorFacts {
   std::vector<int64_t> shape;  ///< -1: any size. Meaningless when any_rank.
   bool any_rank = false;
   int32_t dtype = 0;
+  /// Where a backend or the model.toml knows it; what a backend knows has not been checked.
+  std::optional<Quantisation> quantisation{};
 
   /// "float32 [1, 3, ?, ?]".
   [[nodiscard]] std::string text() const;

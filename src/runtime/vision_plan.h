@@ -16,9 +16,16 @@
 namespace vaccel::runtime {
 
 struct VisionPlan {
-  std::vector<int64_t> shape;   ///< Of the input tensor for one image; the first dimension is the batch's.
-  bool batches = false;         ///< Any number of images may go into one run.
-  std::vector<size_t> outputs;  ///< What the decoder reads, as indices of the model's outputs.
+  std::vector<int64_t> shape;  ///< Of the input tensor for one image; the first dimension is the batch's.
+  int32_t dtype = 0;           ///< Of the input tensor: float32, uint8 or int8.
+  Quantisation quantisation;   ///< Of the input tensor, where it is of integers.
+  bool batches = false;        ///< Any number of images may go into one run.
+  /// What the decoder reads: an index of the model's outputs, and what the integers in it stand for.
+  struct Output {
+    size_t index;
+    Quantisation quantisation;
+  };
+  std::vector<Output> outputs;
   std::unique_ptr<const OutputDecoder> decoder;  ///< Of the class that the task's operator knows.
 };
 

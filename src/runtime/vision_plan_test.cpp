@@ -12,7 +12,10 @@ namespace {
 using onnxruntime::testing::identity;
 using onnxruntime::testing::int_attribute;
 using onnxruntime::testing::kFloat;
+using onnxruntime::testing::kInt32;
 using onnxruntime::testing::kInt64;
+using onnxruntime::testing::kInt8;
+using onnxruntime::testing::kUint8;
 using onnxruntime::testing::Message;
 using onnxruntime::testing::OnnxModel;
 using testing::photo;
@@ -156,8 +159,8 @@ TEST_F(VisionPlanTest, ShapesAndTypesThatDoNotFitAreTold) {
   EXPECT_EQ(
       problem("segment", identity(kInt64, {1, 3, 2, 2}),
               std::string(kImage) + "[segment]\ndecoder = \"argmax\"\noutput = \"y\"\nlayout = \"nchw\"\n"),
-      "model 'm' cannot be used: [image] makes float32 [1, 3, 2, 2], and its input 'x' is int64 [1, 3, 2, "
-      "2]");
+      "model 'm' cannot be used: [image] makes float32, uint8 or int8 [1, 3, 2, 2], and its input 'x' is "
+      "int64 [1, 3, 2, 2]");
   OnnxModel integers;
   integers.input("x", kFloat, {1, 3, 2, 2}).output("y", kInt64, {1, 3, 2, 2});
   integers.node("Cast", {"x"}, {"y"}, int_attribute("to", kInt64));
@@ -165,7 +168,133 @@ TEST_F(VisionPlanTest, ShapesAndTypesThatDoNotFitAreTold) {
       problem("segment", integers,
               std::string(kImage) + "[segment]\ndecoder = \"argmax\"\noutput = \"y\"\nlayout = \"nchw\"\n"),
       "model 'm' cannot be used: its output 'y' is int64 [1, 3, 2, 2]; 'output' of [segment] must be "
-      "float32");
+      "float32, uint8 or int8; decoder \"classes\" takes class numbers");
+}
+
+// "y" has the integers of "x", one after the other.
+OnnxModel flattened(onnxruntime::testing::OnnxType type) {
+  OnnxModel model;
+  model.input("x", type, {1, 3, 2, 2}).output("y", type, {1, 12});
+  return model.node("Flatten", {"x"}, {"y"}, int_attribute("axis", 1));
+}
+
+std::string quantised(const std::string& side, const std::string& name, const std::string& dtype,
+                      const std::string& scale, const std::string& zero_point) {
+  return "[[" + side + "s]]\nname = \"" + name + "\"\ndtype = \"" + dtype + "\"\nscale = " + scale +
+         "\nzero_point = " + zero_point + "\n";
+}
+
+// What goes in is 0 to 1 in steps of 1 / 100, and what comes out the same integers, that are twice as much from -20 on.
+TEST_F(VisionPlanTest, IntegersStandForWhatModelTomlSays) {
+  const auto floats =
+      open("classify", flattened(kFloat), std::string(kImage) + "[classify]\noutput = \"y\"\n");
+  ASSERT_TRUE(floats) << floats.error().message();
+  const std::string cat = read_text(photo("chelsea.png"));
+  TestCall exact("classify", *floats);
+  ASSERT_EQ(exact.integer("top", 12).image(cat).run(*runtime), VACCEL_OK) << exact.sentence;
+  const std::vector<int32_t> order = exact.outputs[0].as<int32_t>();
+  const std::vector<float> scores = exact.outputs[1].as<float>();
+  runtime->close_model(*floats);
+  for (const auto& [type, dtype] : {std::pair{kUint8, "uint8"}, std::pair{kInt8, "int8"}}) {
+    const auto model = open("classify", flattened(type),
+                            std::string(kImage) + "[classify]\noutput = \"y\"\n" +
+                                quantised("input", "x", dtype, "0.01", "10") +
+                                quantised("output", "y", dtype, "0.02", "20"));
+    ASSERT_TRUE(model) << model.error().message();
+    TestCall call("classify", *model);
+    ASSERT_EQ(call.integer("top", 12).image(cat).image(cat).run(*runtime), VACCEL_OK) << call.sentence;
+    for (const size_t image : {0u, 3u}) {
+      std::vector<float> by_class(12);
+      for (size_t one = 0; one < 12; ++one) {
+        const auto index = static_cast<size_t>(call.outputs[image].as<int32_t>()[one]);
+        by_class[index] = call.outputs[image + 1].as<float>()[one];
+      }
+      for (size_t one = 0; one < 12; ++one) {
+        const float wanted = 2 * scores[one] - 0.2F;
+        EXPECT_NEAR(by_class[static_cast<size_t>(order[one])], wanted, 0.0101) << dtype;
+      }
+    }
+    runtime->close_model(*model);
+  }
+}
+
+// Of several outputs each has its own scale: offsets are twice what heat maps are. In floats the model says so itself.
+TEST_F(VisionPlanTest, EachOutputHasItsOwnQuantisation) {
+  const std::string tables =
+      std::string(kImage) +
+      "[pose]\ndecoder = \"posenet\"\nheatmaps = \"y\"\noffsets = \"o\"\nlayout = "
+      "\"nchw\"\nactivation = \"none\"\nmin_score = 0\nkeypoints = [\"a\", \"b\", \"c\"]\n";
+  OnnxModel floats;
+  floats.input("x", kFloat, {1, 3, 2, 2}).output("y", kFloat, {1, 3, 2, 2}).output("o", kFloat, {1, 6, 2, 2});
+  floats.node("Identity", {"x"}, {"y"}).node("Concat", {"x", "x"}, {"both"}, int_attribute("axis", 1));
+  floats.node("Add", {"both", "both"}, {"o"});
+  OnnxModel integers;
+  integers.input("x", kUint8, {1, 3, 2, 2})
+      .output("y", kUint8, {1, 3, 2, 2})
+      .output("o", kUint8, {1, 6, 2, 2});
+  integers.node("Identity", {"x"}, {"y"}).node("Concat", {"x", "x"}, {"o"}, int_attribute("axis", 1));
+  const std::string cat = read_text(photo("chelsea.png"));
+  const auto values = [&](const OnnxModel& onnx, const std::string& more) {
+    const auto model = open("pose", onnx, tables + more);
+    EXPECT_TRUE(model) << model.error().message();
+    if (!model) return std::vector<float>();
+    TestCall call("pose", *model);
+    EXPECT_EQ(call.image(cat).run(*runtime), VACCEL_OK) << call.sentence;
+    std::vector<float> all = call.outputs[0].as<float>();
+    for (const float score : call.outputs[1].as<float>())
+      all.push_back(score);
+    runtime->close_model(*model);
+    return all;
+  };
+  const std::vector<float> wanted = values(floats, "");
+  const std::vector<float> seen =
+      values(integers, quantised("input", "x", "uint8", "0.00392156862745098", "0") +
+                           quantised("output", "y", "uint8", "0.00392156862745098", "0") +
+                           quantised("output", "o", "uint8", "0.00784313725490196", "0"));
+  ASSERT_EQ(wanted.size(), 10u);
+  ASSERT_EQ(seen.size(), wanted.size());
+  // A pixel of the input is 225 x 150 of the image's; a step of the offsets is less than a hundredth of it.
+  for (size_t index = 0; index < 10; ++index)
+    EXPECT_NEAR(seen[index], wanted[index], index < 9 && index % 3 != 2 ? 2.0F : 0.01F) << index;
+}
+
+TEST_F(VisionPlanTest, IntegersThatNobodyExplainsAreRefused) {
+  const std::string tables = std::string(kImage) + "[classify]\noutput = \"y\"\n";
+  const std::string input = quantised("input", "x", "uint8", "1", "0");
+  EXPECT_EQ(
+      problem("classify", flattened(kUint8), tables),
+      "model 'm' cannot be used: its input 'x' is uint8 [1, 3, 2, 2], and nothing says what the integers "
+      "stand for: give name, dtype, scale and zero_point in [[inputs]]; 1 and 0 where it takes what "
+      "[image] makes, rounded");
+  EXPECT_EQ(problem("classify", flattened(kUint8), tables + input),
+            "model 'm' cannot be used: its output 'y' is uint8 [1, 12], and nothing says what the integers "
+            "stand for: give name, dtype, scale and zero_point in [[outputs]]");
+  EXPECT_EQ(
+      problem("classify", flattened(kUint8), tables + quantised("input", "x", "int8", "1", "0")),
+      "model 'm' cannot be used: [[inputs]] says that 'x' is int8 of any rank, and it is uint8 [1, 3, 2, "
+      "2]");
+}
+
+// Which is the highest does not depend on what they stand for.
+TEST_F(VisionPlanTest, ArgmaxTakesIntegersAsTheyAre) {
+  const std::string tables =
+      std::string(kImage) + "[segment]\ndecoder = \"argmax\"\noutput = \"y\"\nlayout = \"nchw\"\n";
+  const std::string cat = read_text(photo("chelsea.png"));
+  std::vector<std::string> maps;
+  for (const bool integers : {false, true}) {
+    const auto model =
+        open("segment", identity(integers ? kUint8 : kFloat, {-1, 3, 2, 2}),
+             tables + (integers ? quantised("input", "x", "uint8", "0.00392156862745098", "0") : ""));
+    ASSERT_TRUE(model) << model.error().message();
+    TestCall call("segment", *model);
+    ASSERT_EQ(call.image(cat).image(cat).run(*runtime), VACCEL_OK) << call.sentence;
+    ASSERT_EQ(call.outputs.size(), 6u);
+    EXPECT_EQ(call.outputs[1].bytes, call.outputs[4].bytes);
+    maps.emplace_back(reinterpret_cast<const char*>(call.outputs[1].bytes.data()),
+                      call.outputs[1].bytes.size());
+    runtime->close_model(*model);
+  }
+  EXPECT_EQ(maps[0], maps[1]);
 }
 
 TEST_F(VisionPlanTest, LabelsThatDoNotFitAreCounted) {
@@ -176,6 +305,51 @@ TEST_F(VisionPlanTest, LabelsThatDoNotFitAreCounted) {
   EXPECT_EQ(problem("segment", model, tables, "red\ngreen\n"),
             "model 'm' cannot be used: labels.txt has 2 labels, and its output 'y' has 3 classes");
   EXPECT_EQ(problem("segment", model, tables, "red\ngreen\nblue\n"), "");
+}
+
+// The integers of the pixels' red are the classes: of as many as there may be, then of too few.
+TEST_F(VisionPlanTest, ClassNumbersAreCheckedAgainstTheClasses) {
+  const std::string cat = read_text(photo("chelsea.png"));
+  const auto casting = [](onnxruntime::testing::OnnxType type) {
+    OnnxModel made;
+    made.input("x", kFloat, {1, 3, 2, 2}).output("y", type, {1, 2, 2});
+    made.node("ReduceSum", {"x", "axis"}, {"sum"}, int_attribute("keepdims", 0)).weight("axis", {1});
+    return made.node("Cast", {"sum"}, {"y"}, int_attribute("to", type));
+  };
+  const std::string tables = std::string(kImage) + "[segment]\ndecoder = \"classes\"\noutput = \"y\"\n";
+  std::vector<std::string> maps;
+  for (const auto type : {kUint8, kInt32, kInt64}) {
+    const auto model = open("segment", casting(type), tables + "classes = 300\n");
+    ASSERT_TRUE(model) << model.error().message();
+    TestCall call("segment", *model);
+    ASSERT_EQ(call.image(cat).run(*runtime), VACCEL_OK) << call.sentence;
+    EXPECT_EQ(call.outputs[0].dtype, VACCEL_UINT16);
+    EXPECT_EQ(call.outputs[0].shape, (std::vector<int64_t>{300, 451}));
+    EXPECT_EQ(call.outputs[1].shape, (std::vector<int64_t>{2, 2}));
+    EXPECT_EQ(call.outputs[2].strings().size(), 300u);
+    maps.emplace_back(reinterpret_cast<const char*>(call.outputs[1].bytes.data()),
+                      call.outputs[1].bytes.size());
+    EXPECT_EQ(maps.back(), maps.front());
+    runtime->close_model(*model);
+  }
+  const auto model = open("segment", casting(kInt64), tables + "labels = \"labels.txt\"\n", "one\n");
+  ASSERT_TRUE(model) << model.error().message();
+  TestCall call("segment", *model);
+  EXPECT_EQ(call.image(cat).run(*runtime), VACCEL_INTERNAL);
+  EXPECT_TRUE(call.sentence.starts_with("model 'm' gave what its model.toml does not describe: row "))
+      << call.sentence;
+  EXPECT_TRUE(call.sentence.ends_with(", and there are 1 classes")) << call.sentence;
+  runtime->close_model(*model);
+  EXPECT_EQ(
+      problem("segment", identity(kFloat, {1, 2, 2}),
+              std::string(kImage) + "[segment]\ndecoder = \"classes\"\noutput = \"y\"\nclasses = 3\n"),
+      "model 'm' cannot be used: [image] makes float32 [1, 3, 2, 2], and its input 'x' is float32 [1, 2, 2]");
+  OnnxModel floats;
+  floats.input("x", kFloat, {1, 3, 2, 2}).output("y", kFloat, {1, 3, 2, 2}).node("Identity", {"x"}, {"y"});
+  EXPECT_EQ(problem("segment", floats, tables + "classes = 3\n"),
+            "model 'm' cannot be used: its output 'y' is float32 [1, 3, 2, 2]; 'output' of [segment] must be "
+            "uint8, "
+            "int32 or int64");
 }
 
 // What the model's description leaves open is checked when it has run: the fault is the model's, not the caller's.

@@ -12,6 +12,7 @@
 #include <memory>
 #include <vector>
 
+#include "runtime/vision/class_map.h"
 #include "runtime/vision/class_scores.h"
 #include "runtime/vision/depth_map.h"
 #include "runtime/vision/detections.h"
@@ -166,6 +167,20 @@ void segment(Reader& reader, const Parameters& parameters) {
   }
 }
 
+void class_map(Reader& reader, const Parameters& parameters) {
+  const ClassMapDecoder decoder({"output", size_t{1} + parameters.more});
+  const Outputs outputs(reader, 1);
+  if (!outputs.accepted_by(decoder)) return;
+  const ChannelMap map = decoder.map(outputs.views());
+  const size_t count = decoder.classes(0);
+  std::vector<uint8_t> own(map.width * map.height);
+  if (!classes_of_map(map, count, own.data()).ok()) return;
+  std::vector<uint8_t> classes(size_t{parameters.mapping.image_width} * parameters.mapping.image_height);
+  nearest_classes(map, own.data(), parameters.mapping, classes.data());
+  for (const uint8_t one : classes)
+    require(one < count);
+}
+
 void pose(Reader& reader, const Parameters& parameters) {
   PoseOutput output;
   output.layout = parameters.layout;
@@ -205,7 +220,7 @@ void depth(Reader& reader, const Parameters& parameters) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace vaccel::runtime;
   Reader reader(data, size);
-  const uint8_t decoder = reader.byte() % 7;
+  const uint8_t decoder = reader.byte() % 8;
   const Parameters parameters = read_parameters(reader);
   if (decoder == 0) classify(reader, parameters);
   if (decoder == 1) detect(reader, parameters, {.decoder = ssd_of(parameters)});
@@ -214,5 +229,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (decoder == 4) segment(reader, parameters);
   if (decoder == 5) pose(reader, parameters);
   if (decoder == 6) depth(reader, parameters);
+  if (decoder == 7) class_map(reader, parameters);
   return 0;
 }

@@ -33,6 +33,20 @@ void check_detect(const DetectOutput& detect) {
   require(make_anchors(*ssd->anchors).size() <= (1u << 20));
 }
 
+void check_segment(const ModelDescription& model) {
+  const auto* map = std::get_if<SegmentClasses>(&*model.segment);
+  require(map == nullptr || map->classes <= 65536);
+  require(map == nullptr || map->classes > 0 || !model.labels.file.empty());
+}
+
+// Pixels and scores are divided and multiplied by what is read here.
+void check_quantisation_of(const std::vector<TensorDeclaration>& declarations) {
+  for (const TensorDeclaration& one : declarations) {
+    if (one.quantisation) require(check_quantisation(*one.quantisation, one.dtype).ok());
+    require(!one.quantisation || is_quantised_dtype(one.dtype));
+  }
+}
+
 }  // namespace
 }  // namespace vaccel::runtime
 
@@ -53,5 +67,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   require(model.depth.has_value() == (model.task == Task::kDepth));
   if (model.pose) check_pose(*model.pose);
   if (model.detect) check_detect(*model.detect);
+  if (model.segment) check_segment(model);
+  check_quantisation_of(model.inputs);
+  check_quantisation_of(model.outputs);
   return 0;
 }

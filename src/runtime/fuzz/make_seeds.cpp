@@ -14,9 +14,12 @@ namespace {
 
 using Shapes = std::vector<std::vector<uint8_t>>;
 
+const std::vector<float> kOfEveryKind = {0.1F, 0.9F, 0.4F, 0.8F,  -2.0F, 3.0F,    12.0F,
+                                         0.0F, 0.6F, 0.7F, 1e30F, NAN,   INFINITY};
+
 // See fuzz_decoders.cpp for what is where.
 void write(const std::filesystem::path& folder, const std::string& name, uint8_t decoder, uint8_t modes,
-           uint8_t more, const Shapes& shapes) {
+           uint8_t more, const Shapes& shapes, const std::vector<float>& values = kOfEveryKind) {
   std::string seed;
   for (const uint8_t byte : {decoder, uint8_t{31}, uint8_t{23}, modes, uint8_t{0x9c}, more})
     seed += static_cast<char>(byte);
@@ -25,8 +28,7 @@ void write(const std::filesystem::path& folder, const std::string& name, uint8_t
     for (const uint8_t dimension : shape)
       seed += static_cast<char>(dimension);
   }
-  for (const float value :
-       {0.1F, 0.9F, 0.4F, 0.8F, -2.0F, 3.0F, 12.0F, 0.0F, 0.6F, 0.7F, 1e30F, NAN, INFINITY}) {
+  for (const float value : values) {
     char bytes[sizeof value];
     std::memcpy(bytes, &value, sizeof value);
     seed.append(bytes, sizeof bytes);
@@ -54,5 +56,6 @@ int main(int count, char** arguments) {
   write(folder, "pose-one", 5, 6, 0, {{3, 8, 8}, {6, 8, 8}});
   write(folder, "pose-several", 5, 9, 1, {{8, 8, 3}, {8, 8, 6}, {8, 8, 4}, {8, 8, 4}});
   write(folder, "depth", 6, 2, 0, {{1, 12, 9}});
+  write(folder, "class-map", 7, 0, 4, {{12, 9}}, {0, 1, 2, 3, 4, 2, 1});
   return 0;
 }

@@ -5,24 +5,56 @@
 #include <vector>
 
 #include "runtime/operators/attributes.h"
+#include "runtime/vision/class_map.h"
 #include "runtime/vision/segmentation.h"
 
 namespace vaccel::runtime {
 namespace {
 
+// What the two decoders have: a map, and how many classes there are.
+struct SegmentMap {
+  ChannelMap map;
+  size_t classes;
+  bool has_scores;  // else it has class numbers
+};
+
+SegmentMap map_of(const VisionImage& image) {
+  if (const auto* numbers = dynamic_cast<const ClassMapDecoder*>(&image.decoder))
+    return {numbers->map(image.outputs), numbers->classes(image.model.labels().size()), false};
+  const ChannelMap scores = static_cast<const SegmentDecoder&>(image.decoder).scores(image.outputs);
+  return {scores, scores.channels, true};
+}
+
 template <typename Class>
-Status write_classes(const ChannelMap& scores, const VisionImage& image, ResultWriter& results) {
+Status decode_classes(const SegmentMap& segment, const VisionImage& image, Class* model_classes,
+                      Class* classes) {
+  if (segment.has_scores) {
+    classes_of_model(segment.map, model_classes);
+    classes_of_image(segment.map, model_classes, image.mapping, classes);
+    return {};
+  }
+  const Status status = classes_of_map(segment.map, segment.classes, model_classes);
+  if (!status.ok()) {
+    return failure(VACCEL_INTERNAL, "model '%s' gave what its model.toml does not describe: %s",
+                   image.model.description().name.c_str(), status.message().c_str());
+  }
+  nearest_classes(segment.map, model_classes, image.mapping, classes);
+  return {};
+}
+
+template <typename Class>
+Status write_classes(const SegmentMap& segment, const VisionImage& image, ResultWriter& results) {
   const ImageMapping& mapping = image.mapping;
+  const ChannelMap& map = segment.map;
   const auto classes = results.tensor<Class>("classes", {mapping.image_height, mapping.image_width});
   if (!classes) return classes.error();
-  const auto model_classes = results.tensor<Class>("model_classes", {scores.height, scores.width});
+  const auto model_classes = results.tensor<Class>("model_classes", {map.height, map.width});
   if (!model_classes) return model_classes.error();
   // They are read again, which results are not.
-  const size_t bytes = scores.height * scores.width * sizeof(Class);
+  const size_t bytes = map.height * map.width * sizeof(Class);
   auto* own = reinterpret_cast<Class*>(image.scratch.take(bytes));
   if (own == nullptr) return failure(VACCEL_RESOURCE_EXHAUSTED, "no memory for a map of %zu bytes", bytes);
-  classes_of_model(scores, own);
-  classes_of_image(scores, own, mapping, *classes);
+  if (Status status = decode_classes(segment, image, own, *classes); !status.ok()) return status;
   std::memcpy(*model_classes, own, bytes);
   return {};
 }
@@ -36,11 +68,11 @@ Result<VisionSettings> SegmentOperator::read_settings(std::span<const vaccel_att
 }
 
 Status SegmentOperator::write_results(const VisionImage& image, ResultWriter& results) const {
-  const ChannelMap scores = static_cast<const SegmentDecoder&>(image.decoder).scores(image.outputs);
-  Status status = scores.channels <= 256 ? write_classes<uint8_t>(scores, image, results)
-                                         : write_classes<uint16_t>(scores, image, results);
+  const SegmentMap segment = map_of(image);
+  Status status = segment.classes <= 256 ? write_classes<uint8_t>(segment, image, results)
+                                         : write_classes<uint16_t>(segment, image, results);
   if (!status.ok()) return status;
-  std::vector<std::string_view> labels(scores.channels);
+  std::vector<std::string_view> labels(segment.classes);
   for (size_t index = 0; index < labels.size(); ++index)
     labels[index] = label_of(image.model.labels(), static_cast<int32_t>(index));
   return results.strings("label", labels);

@@ -7,6 +7,7 @@
 //            "model_classes" likewise, of the model's own map: coarser, and of what the model saw;
 //            "label" string [classes]: line i is class i; "" where the model has no labels
 //
+// A model gives scores, which are resized, or class numbers, of which the nearest counts; see segmentation.h and class_map.h.
 // A pixel that the model did not see, since [image] crops, has the class of the nearest one that it saw.
 #pragma once
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
 #include <optional>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "runtime/operators/attributes.h"
 #include "runtime/operators/model_outputs.h"
 #include "runtime/vision/image_decode.h"
+#include "runtime/vision/output_values.h"
 
 namespace vaccel::runtime {
 namespace {
@@ -25,6 +27,7 @@ struct VisionScratch {
   Scratch results;
   ModelOutputs outputs;
   std::vector<ImageMapping> mappings;
+  std::deque<Scratch> numbers;  // for each output that is not float32
   std::vector<OutputShape> shapes;
   std::vector<OutputView> views;
 };
@@ -126,19 +129,18 @@ class VisionOperator::Run {
  private:
   [[nodiscard]] const ModelDescription& description() const { return call_.model->description(); }
   [[nodiscard]] size_t image_bytes() const {
-    return size_t{3} * description().image->width * description().image->height * sizeof(float);
+    return size_t{3} * description().image->width * description().image->height * element_size(plan_.dtype);
   }
 
   // Fills the input tensor with images first .. first + count - 1.
   Status prepare(size_t first, size_t count) {
-    tensor_ = reinterpret_cast<float*>(scratch_.tensor.take(count * image_bytes()));
+    tensor_ = scratch_.tensor.take(count * image_bytes());
     if (tensor_ == nullptr) {
       return failure(VACCEL_RESOURCE_EXHAUSTED, "no memory for a tensor of %zu bytes", count * image_bytes());
     }
     scratch_.mappings.clear();
     for (size_t index = 0; index < count; ++index) {
-      Status status =
-          prepare_one(call_.inputs[first + index], tensor_ + index * image_bytes() / sizeof(float));
+      Status status = prepare_one(call_.inputs[first + index], tensor_ + index * image_bytes());
       if (!status.ok())
         return call_.input_count == 1 ? status : status.within("image " + std::to_string(first + index));
       if (status = check_alive(call_); !status.ok()) return status;
@@ -146,7 +148,7 @@ class VisionOperator::Run {
     return {};
   }
 
-  Status prepare_one(const vaccel_tensor& input, float* tensor) {
+  Status prepare_one(const vaccel_tensor& input, std::byte* tensor) {
     const auto encoded = image_file(input, vision_.limits_);
     if (!encoded) return encoded.error();
     const auto picture = decode_image(*encoded, vision_.limits_, scratch_.pixels);
@@ -155,7 +157,13 @@ class VisionOperator::Run {
     if (Status status = check_alive(call_); !status.ok()) return status;
     const ImageInput& image = *description().image;
     scratch_.mappings.push_back(map_image(picture->width, picture->height, image));
-    prepare_image(*picture, image, tensor);
+    if (plan_.dtype == VACCEL_UINT8) {
+      prepare_image(*picture, image, plan_.quantisation, reinterpret_cast<uint8_t*>(tensor));
+    } else if (plan_.dtype == VACCEL_INT8) {
+      prepare_image(*picture, image, plan_.quantisation, reinterpret_cast<int8_t*>(tensor));
+    } else {
+      prepare_image(*picture, image, reinterpret_cast<float*>(tensor));
+    }
     timer_.done(&vaccel_timings::prepare_ns);
     return {};
   }
@@ -170,7 +178,7 @@ class VisionOperator::Run {
     input.bytes = count * image_bytes();
     input.shape = shape.data();
     input.rank = static_cast<int32_t>(shape.size());
-    input.dtype = VACCEL_FLOAT32;
+    input.dtype = plan_.dtype;
     scratch_.outputs.begin(loaded_.outputs().size());
     BackendRun run(call_, {&input, 1}, {}, scratch_.outputs.sink(), vision_.watcher_);
     Status status = run.outcome(loaded_.backend().table().model_run(loaded_.handle(), run.get()),
@@ -197,24 +205,28 @@ class VisionOperator::Run {
   Status view_outputs(size_t index, size_t count) {
     scratch_.shapes.clear();
     scratch_.views.clear();
-    for (const size_t at : plan_.outputs) {
-      const ModelOutputs::Output& output = scratch_.outputs[at];
-      const std::string& name = loaded_.outputs()[at].name;
-      const auto elements = element_count(output.shape());
-      if (output.dtype != VACCEL_FLOAT32 || !elements || *elements * sizeof(float) != output.bytes.size()) {
-        return failure(VACCEL_INTERNAL, "model '%s' gave no float32 values in '%s'",
-                       description().name.c_str(), printable(name).c_str());
+    for (const VisionPlan::Output& planned : plan_.outputs) {
+      const ModelOutputs::Output& output = scratch_.outputs[planned.index];
+      const std::string& name = loaded_.outputs()[planned.index].name;
+      const int32_t dtype = loaded_.outputs()[planned.index].dtype;
+      const auto bytes = dense_bytes(dtype, output.shape());
+      if (output.dtype != dtype || !bytes || *bytes != output.bytes.size()) {
+        return failure(VACCEL_INTERNAL, "model '%s' gave no %s values in '%s'", description().name.c_str(),
+                       dtype_name(dtype), printable(name).c_str());
       }
       if (count > 1 && (output.rank == 0 || output.dimensions[0] != static_cast<int64_t>(count))) {
         return failure(VACCEL_INTERNAL, "model '%s' gave %s in '%s' for %zu images",
                        description().name.c_str(), shape_text(output.shape()).c_str(),
                        printable(name).c_str(), count);
       }
-      const size_t share = static_cast<size_t>(*elements) / count;
-      const auto* values = reinterpret_cast<const float*>(output.bytes.data());
+      const size_t share = static_cast<size_t>(*bytes) / count;
+      if (scratch_.numbers.size() == scratch_.views.size()) scratch_.numbers.emplace_back();
+      const auto values = read_values(dtype, output.bytes.subspan(index * share, share), planned.quantisation,
+                                      scratch_.numbers[scratch_.views.size()]);
+      if (!values) return values.error();
       const OutputShape shape{name, without_batch(output.shape(), static_cast<int64_t>(count)), false};
       scratch_.shapes.push_back(shape);
-      scratch_.views.push_back({shape, {values + index * share, share}});
+      scratch_.views.push_back({shape, *values});
     }
     const LabelFacts labels{description().labels.file, call_.model->labels().size()};
     const Status status = plan_.decoder->check(scratch_.shapes, labels);
@@ -231,7 +243,7 @@ class VisionOperator::Run {
   VisionScratch& scratch_;
   StageTimer timer_;
   ResultWriter results_;
-  float* tensor_ = nullptr;
+  std::byte* tensor_ = nullptr;
 };
 
 Status VisionOperator::run(RuntimeCall& call) const {

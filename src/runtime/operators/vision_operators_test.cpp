@@ -24,7 +24,8 @@ using testing::TestCall;
 class VisionTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    for (const char* model : {"mobilenet", "ssd-mobilenet", "deeplabv3", "posenet", "fastdepth"}) {
+    for (const char* model : {"mobilenet", "mobilenet-uint8", "ssd-mobilenet", "deeplabv3",
+                              "deeplabv3-classes", "posenet", "fastdepth"}) {
       if (!std::filesystem::exists(real_catalogue() / model / "model.toml")) {
         GTEST_SKIP() << "skipped: no " << model << " in " << real_catalogue()
                      << "; scripts/make-catalogue makes it";
@@ -114,6 +115,20 @@ TEST_F(VisionTest, DetectSeesTheAstronaut) {
   EXPECT_GT(timings.postprocess_ns, 0u);
 }
 
+// The real model behind integers: pixels go in as they are, and scores come out in steps of 1 / 256.
+TEST_F(VisionTest, ClassifySeesTheCatThroughIntegers) {
+  TestCall floats("classify", open("mobilenet"));
+  ASSERT_EQ(floats.integer("top", 1).image(cat).run(*runtime), VACCEL_OK) << floats.sentence;
+  TestCall call("classify", open("mobilenet-uint8"));
+  ASSERT_EQ(call.integer("top", 3).image(cat).run(*runtime), VACCEL_OK) << call.sentence;
+  EXPECT_EQ(result(call, "index").as<int32_t>()[0], 286);
+  EXPECT_EQ(result(call, "label").strings()[0], "Egyptian cat");
+  const float score = result(call, "score").as<float>()[0];
+  RecordProperty("score", std::to_string(score));
+  EXPECT_NEAR(score, result(floats, "score").as<float>()[0], 1.0 / 256);
+  EXPECT_EQ(score * 256, std::round(score * 256));
+}
+
 TEST_F(VisionTest, DetectTakesItsAttributes) {
   Model* model = open("ssd-mobilenet");
   const auto count = [&](auto&& arguments) {
@@ -189,6 +204,21 @@ TEST_F(VisionTest, SegmentSeesTheCatAndTheAstronaut) {
   ASSERT_EQ(person.image(astronaut).run(*runtime), VACCEL_OK) << person.sentence;
   EXPECT_EQ(result(person, "label").strings()[15], "person");
   EXPECT_GT(share_of(result(person, "classes"), 15), 0.35);
+}
+
+// The same model with an ArgMax behind it: its own map is the same, and the image's differs at borders alone.
+TEST_F(VisionTest, SegmentTakesClassNumbers) {
+  TestCall scores("segment", open("deeplabv3"));
+  ASSERT_EQ(scores.image(cat).run(*runtime), VACCEL_OK) << scores.sentence;
+  TestCall call("segment", open("deeplabv3-classes"));
+  ASSERT_EQ(call.image(cat).image(astronaut).run(*runtime), VACCEL_OK) << call.sentence;
+  EXPECT_EQ(result(call, "model_classes").bytes, result(scores, "model_classes").bytes);
+  EXPECT_EQ(result(call, "classes").dtype, VACCEL_UINT8);
+  EXPECT_EQ(result(call, "classes").shape, (std::vector<int64_t>{300, 451}));
+  EXPECT_EQ(result(call, "label").strings(), result(scores, "label").strings());
+  EXPECT_GT(share_of(result(call, "classes"), 8), 0.6);
+  EXPECT_NEAR(share_of(result(call, "classes"), 8), share_of(result(scores, "classes"), 8), 0.01);
+  EXPECT_GT(share_of(result(call, "1.classes"), 15), 0.35);
 }
 
 TEST_F(VisionTest, PoseFindsTheNose) {

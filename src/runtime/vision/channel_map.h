@@ -53,4 +53,11 @@ inline int64_t channels_of(const OutputShape& shape, Layout layout) {
   return dimension_of(shape, layout == Layout::kNchw ? 0 : 2);
 }
 
+/// OK where an output is a map with one value at each place, [height, width] with a dimension of 1 before or behind if need
+/// be; INVALID_ARGUMENT otherwise. `what` they are ("depths") is for the sentence.
+Status check_single_channel(const OutputShape& shape, const char* what);
+
+/// Such an output, which must have been checked.
+ChannelMap single_channel(const OutputView& output);
+
 }  // namespace vaccel::runtime

@@ -2,8 +2,11 @@
 #include "runtime/vision/image_prepare.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
+#include <limits>
+#include <type_traits>
 #include <vector>
 
 namespace vaccel::runtime {
@@ -102,12 +105,17 @@ class RowCache {
   size_t oldest_ = 0;
 };
 
+// Which of red, green and blue a channel of the model is.
+size_t colour_of(const ImageInput& input, size_t channel) {
+  return input.colour == Colour::kRgb ? channel : 2 - channel;
+}
+
 // Resized pixels to a row of the model's input: (x - mean) / scale, in its order of colours and its layout.
-class RowWriter {
+class FloatWriter {
  public:
-  explicit RowWriter(const ImageInput& input) : plane_(size_t{input.width} * input.height) {
+  explicit FloatWriter(const ImageInput& input) : plane_(size_t{input.width} * input.height) {
     for (size_t channel = 0; channel < 3; ++channel) {
-      source_[channel] = input.colour == Colour::kRgb ? channel : 2 - channel;
+      source_[channel] = colour_of(input, channel);
       factor_[source_[channel]] = 1.0F / input.scale[channel];
       offset_[source_[channel]] = -input.mean[channel] / input.scale[channel];
     }
@@ -161,8 +169,133 @@ class RowWriter {
   Pixel offset_ = {};
 };
 
+// What a channel of the model makes of a pixel's value, before it is rounded: value * factor + offset.
+struct Encoding {
+  double factor;
+  double offset;
+};
+
+Encoding encoding_of(const ImageInput& input, const Quantisation& quantisation, size_t channel) {
+  const double step = double{input.scale[channel]} * double{quantisation.scale};
+  return {1 / step, static_cast<double>(quantisation.zero_point) - double{input.mean[channel]} / step};
+}
+
+// The same, of integers: what FloatWriter makes, divided by the quantisation's scale, plus its zero point, rounded half to
+// even and saturated.
+template <typename Stored>
+class StoredWriter {
+ public:
+  StoredWriter(const ImageInput& input, const Quantisation& quantisation)
+      : plane_(size_t{input.width} * input.height) {
+    for (size_t channel = 0; channel < 3; ++channel) {
+      const Encoding encoding = encoding_of(input, quantisation, channel);
+      source_[channel] = colour_of(input, channel);
+      factor_[source_[channel]] = static_cast<float>(encoding.factor);
+      offset_[source_[channel]] = static_cast<float>(encoding.offset);
+    }
+  }
+
+  [[nodiscard]] Stored black(size_t channel) const {
+    return static_cast<Stored>(stored(Pixel{} * factor_ + offset_)[source_[channel]]);
+  }
+
+  void write_planes(const Pixel* above, const Pixel* below, float weight, size_t count,
+                    Stored* output) const {
+    write(above, below, weight, count, output, plane_, 1);
+  }
+  void write_pixels(const Pixel* above, const Pixel* below, float weight, size_t count,
+                    Stored* output) const {
+    write(above, below, weight, count, output, 1, 3);
+  }
+
+ private:
+  using Integers = int32_t __attribute__((vector_size(16)));
+
+  // Values to the integers that are stored for them; what is no number becomes the least one.
+  [[nodiscard]] static Integers stored(Pixel values) {
+    constexpr float kLeast = std::numeric_limits<Stored>::min();
+    constexpr float kLargest = std::numeric_limits<Stored>::max();
+    constexpr float kNoFraction = 0x1.8p23F;  // a float of this size has none: adding it rounds, half to even
+    const Pixel least = Pixel{} + kLeast;
+    const Pixel largest = Pixel{} + kLargest;
+    values = values >= least ? values : least;
+    values = values <= largest ? values : largest;
+    return __builtin_convertvector((values + kNoFraction) - kNoFraction, Integers);
+  }
+
+  void write(const Pixel* above, const Pixel* below, float weight, size_t count, Stored* output,
+             size_t channel, size_t step) const {
+    for (size_t index = 0; index < count; ++index) {
+      const Pixel pixel = above[index] + (below[index] - above[index]) * weight;
+      const Integers integers = stored(pixel * factor_ + offset_);
+      for (size_t one = 0; one < 3; ++one)
+        output[index * step + one * channel] = static_cast<Stored>(integers[source_[one]]);
+    }
+  }
+
+  size_t plane_;
+  size_t source_[3];  // as in FloatWriter
+  Pixel factor_ = {};
+  Pixel offset_ = {};
+};
+
+// What is stored for each value of a pixel, for a picture that is not resized.
+template <typename Stored>
+struct StoredTables {
+  std::array<std::array<Stored, 256>, 3> channels;  // of the model
+  bool identity = std::is_same_v<Stored, uint8_t>;  // they are the pixel's own values
+
+  StoredTables(const ImageInput& input, const Quantisation& quantisation) {
+    for (size_t channel = 0; channel < 3; ++channel) {
+      const Encoding encoding = encoding_of(input, quantisation, channel);
+      for (size_t value = 0; value < 256; ++value) {
+        const double exact = static_cast<double>(value) * encoding.factor + encoding.offset;
+        const double limited = exact >= double{std::numeric_limits<Stored>::min()}
+                                   ? std::min(exact, double{std::numeric_limits<Stored>::max()})
+                                   : double{std::numeric_limits<Stored>::min()};
+        channels[channel][value] = static_cast<Stored>(std::nearbyint(limited));
+        identity = identity && static_cast<size_t>(channels[channel][value]) == value;
+      }
+    }
+  }
+};
+
+// Rows of pixels that are not resized, to where they lie in the input.
+template <typename Stored>
+void store_pixels(const Picture& picture, const ImageMapping& at, const ImageInput& input,
+                  const Quantisation& quantisation, Stored* tensor) {
+  const StoredTables<Stored> tables(input, quantisation);
+  const auto left = static_cast<size_t>(at.source_x);
+  const auto top = static_cast<size_t>(at.source_y);
+  const bool planes = input.layout == Layout::kNchw;
+  const size_t next_channel = planes ? size_t{input.width} * input.height : 1;
+  const size_t next_pixel = planes ? 1 : 3;
+  for (size_t y = 0; y < at.height; ++y) {
+    const uint8_t* row = picture.pixels + 3 * ((top + y) * picture.width + left);
+    Stored* output = tensor + ((at.top + y) * input.width + at.left) * next_pixel;
+    if (tables.identity && !planes && input.colour == Colour::kRgb) {
+      std::memcpy(output, row, 3 * at.width);
+      continue;
+    }
+    for (size_t channel = 0; channel < 3; ++channel) {
+      const std::array<Stored, 256>& table = tables.channels[channel];
+      const uint8_t* source = row + colour_of(input, channel);
+      for (size_t x = 0; x < at.width; ++x)
+        output[channel * next_channel + x * next_pixel] = table[source[3 * x]];
+    }
+  }
+}
+
+// Whether each pixel of the input is one of the picture's.
+bool is_unscaled(const ImageMapping& at) {
+  return at.source_width == static_cast<double>(at.width) &&
+         at.source_height == static_cast<double>(at.height) && at.source_x == std::floor(at.source_x) &&
+         at.source_y == std::floor(at.source_y);
+}
+
 // The values of black, everywhere.
-void fill_black(const ImageInput& input, const RowWriter& writer, float* tensor) {
+template <typename Writer, typename Value>
+void fill_black(const ImageInput& input, const Writer& writer, Value* tensor) {
   const size_t pixels = size_t{input.width} * input.height;
   for (size_t index = 0; index < 3 * pixels; ++index) {
     tensor[index] = writer.black(input.layout == Layout::kNchw ? index / pixels : index % 3);
@@ -211,10 +344,11 @@ ImageMapping map_image(uint32_t image_width, uint32_t image_height, const ImageI
   return mapping;
 }
 
-void prepare_image(const Picture& picture, const ImageInput& input, float* tensor) {
-  const ImageMapping at = map_image(picture.width, picture.height, input);
-  const RowWriter writer(input);
-  if (at.width != input.width || at.height != input.height) fill_black(input, writer, tensor);
+namespace {
+
+template <typename Writer, typename Value>
+void resize_into(const Picture& picture, const ImageMapping& at, const ImageInput& input,
+                 const Writer& writer, Value* tensor) {
   const std::vector<Tap> columns = taps(at.width, at.source_x, at.source_width, picture.width);
   const std::vector<Tap> rows = taps(at.height, at.source_y, at.source_height, picture.height);
   RowCache cache(picture, columns);
@@ -228,6 +362,38 @@ void prepare_image(const Picture& picture, const ImageInput& input, float* tenso
       writer.write_pixels(above, below, rows[y].weight, at.width, tensor + 3 * pixel);
     }
   }
+}
+
+template <typename Stored>
+void prepare_stored(const Picture& picture, const ImageInput& input, const Quantisation& quantisation,
+                    Stored* tensor) {
+  const ImageMapping at = map_image(picture.width, picture.height, input);
+  const StoredWriter<Stored> writer(input, quantisation);
+  if (at.width != input.width || at.height != input.height) fill_black(input, writer, tensor);
+  if (is_unscaled(at)) {
+    store_pixels(picture, at, input, quantisation, tensor);
+  } else {
+    resize_into(picture, at, input, writer, tensor);
+  }
+}
+
+}  // namespace
+
+void prepare_image(const Picture& picture, const ImageInput& input, float* tensor) {
+  const ImageMapping at = map_image(picture.width, picture.height, input);
+  const FloatWriter writer(input);
+  if (at.width != input.width || at.height != input.height) fill_black(input, writer, tensor);
+  resize_into(picture, at, input, writer, tensor);
+}
+
+void prepare_image(const Picture& picture, const ImageInput& input, const Quantisation& quantisation,
+                   uint8_t* tensor) {
+  prepare_stored(picture, input, quantisation, tensor);
+}
+
+void prepare_image(const Picture& picture, const ImageInput& input, const Quantisation& quantisation,
+                   int8_t* tensor) {
+  prepare_stored(picture, input, quantisation, tensor);
 }
 
 }  // namespace vaccel::runtime

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "runtime/model_description.h"
+#include "runtime/quantisation.h"
 #include "runtime/vision/image_decode.h"
 
 namespace vaccel::runtime {
@@ -51,5 +52,13 @@ ImageMapping map_image(uint32_t width, uint32_t height, const ImageInput& input)
 ///   crop       the largest centred part of the picture that has the input's aspect ratio
 ///   letterbox  the whole picture at its own aspect ratio, centred over black
 void prepare_image(const Picture& picture, const ImageInput& input, float* tensor);
+
+/// The same for an input of integers: what they stand for is what the other has, rounded (half to even) to what there are
+/// integers for, and limited to the least and the largest of them. A picture that needs no resizing is exact, and only
+/// copied where the integers are the pixels' own.
+void prepare_image(const Picture& picture, const ImageInput& input, const Quantisation& quantisation,
+                   uint8_t* tensor);
+void prepare_image(const Picture& picture, const ImageInput& input, const Quantisation& quantisation,
+                   int8_t* tensor);
 
 }  // namespace vaccel::runtime

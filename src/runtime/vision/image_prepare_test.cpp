@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 namespace vaccel::runtime {
@@ -152,6 +153,115 @@ TEST(PrepareImage, ASliverKeepsAPixel) {
   const std::vector<float> tensor = prepare(picture, input);
   EXPECT_TRUE(std::all_of(tensor.begin(), tensor.end(),
                           [](float value) { return std::isfinite(value) && value > -1e8F; }));
+}
+
+template <typename Stored>
+std::vector<Stored> prepare_stored(const OwnedPicture& picture, const ImageInput& input,
+                                   const Quantisation& quantisation) {
+  std::vector<Stored> tensor(size_t{3} * input.width * input.height, Stored{77});
+  prepare_image(picture.view(), input, quantisation, tensor.data());
+  return tensor;
+}
+
+// Each stored number against the float that the same picture makes.
+template <typename Stored>
+void expect_rounded(const OwnedPicture& picture, const ImageInput& input, const Quantisation& quantisation) {
+  const std::vector<float> floats = prepare(picture, input);
+  const std::vector<Stored> stored = prepare_stored<Stored>(picture, input, quantisation);
+  size_t inside = 0;
+  for (size_t index = 0; index < stored.size(); ++index) {
+    const double exact =
+        double{floats[index]} / double{quantisation.scale} + static_cast<double>(quantisation.zero_point);
+    const double limited = std::clamp(exact, double{std::numeric_limits<Stored>::min()},
+                                      double{std::numeric_limits<Stored>::max()});
+    ASSERT_LE(std::abs(stored[index] - limited), 0.5 + 1e-3) << index << ": " << exact;
+    inside += exact == limited ? 1 : 0;
+  }
+  EXPECT_GT(inside, stored.size() / 2);
+}
+
+TEST(PrepareImage, IntegersAreTheFloatsRoundedAndLimited) {
+  const OwnedPicture picture = make_picture(31, 17);
+  for (const auto& [width, height] : {std::pair<uint32_t, uint32_t>{12, 9}, {50, 23}, {31, 17}}) {
+    for (const ResizeMode resize : {ResizeMode::kStretch, ResizeMode::kCrop, ResizeMode::kLetterbox}) {
+      for (const Layout layout : {Layout::kNchw, Layout::kNhwc}) {
+        for (const Colour colour : {Colour::kRgb, Colour::kBgr}) {
+          ImageInput input = make_input(width, height);
+          input.resize = resize;
+          input.layout = layout;
+          input.colour = colour;
+          expect_rounded<uint8_t>(picture, input, {0.35F, 20});
+          expect_rounded<int8_t>(picture, input, {0.35F, -100});
+        }
+      }
+    }
+  }
+}
+
+// (x - 128) / 128, stored as scale 1 / 128 and zero point 128, is x.
+TEST(PrepareImage, PixelsThatAreTheIntegersStayAsTheyAre) {
+  const OwnedPicture picture = make_picture(9, 6);
+  ImageInput input = make_input(9, 6);
+  input.mean = {128, 128, 128};
+  input.scale = {128, 128, 128};
+  for (const Layout layout : {Layout::kNchw, Layout::kNhwc}) {
+    for (const Colour colour : {Colour::kRgb, Colour::kBgr}) {
+      input.layout = layout;
+      input.colour = colour;
+      const auto bytes = prepare_stored<uint8_t>(picture, input, {1.0F / 128, 128});
+      const auto shifted = prepare_stored<int8_t>(picture, input, {1.0F / 128, 0});
+      for (size_t pixel = 0; pixel < 54; ++pixel) {
+        for (size_t channel = 0; channel < 3; ++channel) {
+          const size_t at = layout == Layout::kNchw ? channel * 54 + pixel : 3 * pixel + channel;
+          const uint8_t value = picture.pixels[3 * pixel + (colour == Colour::kRgb ? channel : 2 - channel)];
+          EXPECT_EQ(bytes[at], value);
+          EXPECT_EQ(shifted[at], value - 128);
+        }
+      }
+    }
+  }
+}
+
+// In both ways: pixel by pixel, and where one pixel is resized to many.
+TEST(PrepareImage, HalvesAreRoundedToEven) {
+  for (const auto& [value, half] : {std::pair<int, int>{1, 0}, {2, 1}, {3, 2}, {5, 2}, {7, 4}, {255, 128}}) {
+    const auto channel = static_cast<uint8_t>(value);
+    const OwnedPicture picture{1, 1, {channel, channel, channel}};
+    for (const uint32_t size : {1u, 4u}) {
+      ImageInput input = make_input(size, size);
+      input.mean = {0, 0, 0};
+      input.scale = {2, 2, 2};
+      EXPECT_EQ(prepare_stored<uint8_t>(picture, input, {}),
+                std::vector<uint8_t>(size_t{3} * size * size, static_cast<uint8_t>(half)));
+    }
+  }
+}
+
+TEST(PrepareImage, WhatIsBeyondTheIntegersIsLimited) {
+  for (const uint32_t size : {1u, 4u}) {
+    ImageInput input = make_input(size, size);
+    input.mean = {100, 100, 100};
+    input.scale = {0.1F, -0.1F, 1e-38F};
+    input.layout = Layout::kNhwc;
+    const auto low = prepare_stored<uint8_t>({1, 1, {0, 0, 0}}, input, {});
+    EXPECT_EQ((std::vector<uint8_t>(low.begin(), low.begin() + 3)), (std::vector<uint8_t>{0, 255, 0}));
+    const auto high = prepare_stored<int8_t>({1, 1, {255, 255, 255}}, input, {1e-6F, 0});
+    EXPECT_EQ(high[0], 127);
+    EXPECT_EQ(high[1], -128);
+  }
+}
+
+TEST(PrepareImage, ALetterboxOfIntegersIsBlack) {
+  const OwnedPicture picture = make_picture(40, 20);
+  ImageInput input = make_input(20, 20);
+  input.mean = {128, 128, 128};
+  input.scale = {128, 128, 128};
+  input.resize = ResizeMode::kLetterbox;
+  const auto tensor = prepare_stored<int8_t>(picture, input, {1.0F / 128, 0});
+  for (size_t channel = 0; channel < 3; ++channel) {
+    EXPECT_EQ(tensor[channel * 400 + 4 * 20], -128);
+    EXPECT_EQ(tensor[channel * 400 + 15 * 20 + 19], -128);
+  }
 }
 
 // What a model sees at a place of its input is what the picture has where map_image() says. The picture's red is its column

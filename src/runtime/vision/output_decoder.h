@@ -49,10 +49,18 @@ class OutputDecoder {
   OutputDecoder(const OutputDecoder&) = delete;
   OutputDecoder& operator=(const OutputDecoder&) = delete;
 
+  /// What an output's values are to the decoder, and so which types they may have.
+  enum class Values {
+    kNumbers,  ///< Numbers: float32, or uint8 and int8 that are known to stand for some.
+    kOrder,    ///< Only compared with each other: the same, and it does not matter what integers stand for.
+    kClasses,  ///< Class numbers: uint8, int32 or int64.
+  };
+
   /// The names of the outputs that it reads, with the model.toml's key for each, in the order of check().
   struct Wanted {
     const char* key;
     std::string name;
+    Values values = Values::kNumbers;
   };
   [[nodiscard]] virtual std::vector<Wanted> outputs() const = 0;
 

@@ -13,16 +13,18 @@ namespace vaccel::runtime {
 
 class SegmentDecoder final : public OutputDecoder {
  public:
-  explicit SegmentDecoder(SegmentOutput output) : output_(std::move(output)) {}
+  explicit SegmentDecoder(SegmentScores output) : output_(std::move(output)) {}
 
-  [[nodiscard]] std::vector<Wanted> outputs() const override { return {{"output", output_.output}}; }
+  [[nodiscard]] std::vector<Wanted> outputs() const override {
+    return {{"output", output_.output, Values::kOrder}};
+  }
   [[nodiscard]] Status check(std::span<const OutputShape> shapes, const LabelFacts& labels) const override;
   [[nodiscard]] ChannelMap scores(std::span<const OutputView> outputs) const {
     return channel_map(outputs[0], output_.layout);
   }
 
  private:
-  const SegmentOutput output_;
+  const SegmentScores output_;
 };
 
 /// The class of each place of the model's own map: `classes` has room for height x width. Of equal scores the first class
