@@ -3,13 +3,14 @@
 // The numbers are those of onnx.proto. All occurrences of a field are looked at, since protobuf merges what comes twice.
 #include "external_data.h"
 
-#include "api.h"
+#include "common/failure.h"
 #include "common/protobuf_reader.h"
 
 namespace vaccel::onnxruntime {
 namespace {
 
 using backends::ProtobufReader;
+using backends::refuse;
 
 // Protobuf itself refuses messages that are nested more than 100 deep; a graph within a graph is three of them.
 constexpr int kDeepestGraph = 32;
