@@ -3,11 +3,13 @@
 // A library that says it were OpenBLAS with the configuration ODD_CONFIG, and computes nothing.
 #define EXPORTED extern "C" __attribute__((visibility("default")))
 
-EXPORTED const char* openblas_get_config() {
-  return ODD_CONFIG;
+EXPORTED char* openblas_get_config() {
+  static char config[] = ODD_CONFIG;
+  return config;
 }
-EXPORTED const char* openblas_get_corename() {
-  return "odd";
+EXPORTED char* openblas_get_corename() {
+  static char name[] = "odd";
+  return name;
 }
 EXPORTED void openblas_set_num_threads(int /*threads*/) {}
 EXPORTED int openblas_get_num_threads() {
