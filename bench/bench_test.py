@@ -14,13 +14,13 @@ from pathlib import Path
 
 BENCH = os.path.join(os.environ["VACCEL_TEST_BIN"], "vaccel-bench")
 PLOT = Path(__file__).resolve().parent / "plot"
-SECTIONS = ("local", "call", "classify", "channel")
+SECTIONS = ("local", "call", "classify", "operators", "channel")
 KEYS = {"section", "case", "unit", "ours", "beside", "beside_name", "ratio", "goal", "holds"}
 PAYLOADS = (64, 4_000, 150_000, 600_000, 5_000_000, 64_000_000)
 
 
 def run(*arguments):
-    return subprocess.run([BENCH, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+    return subprocess.run([BENCH, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
 
 
 @functools.cache
@@ -73,6 +73,48 @@ class BenchTest(unittest.TestCase):
     def test_wrong_arguments_are_refused(self):
         self.assertEqual(run("no-such-section").returncode, 2)
         self.assertEqual(run("local", "--seconds", "-1").returncode, 2)
+
+
+class OperatorsTest(unittest.TestCase):
+    # Case without the way, what is called directly; None: it is part of the program itself.
+    PEERS = {
+        "infer mobilenet": ("OrtRun", None),
+        "infer mobilenet-tflite": ("TfLiteInterpreterInvoke", "tflite"),
+        "infer mobilenet-torchscript": ("Module::forward", "torch"),
+        "infer mobilenet-opset10": ("Net::forward", "opencv"),
+        "gemm 1024^3, float32, opencl": ("CLBlastSgemm", "opencl"),
+    }
+
+    def test_every_framework_is_measured_both_ways_or_its_absence_is_told(self):
+        found = json.loads(everything())
+        rows = {row["case"]: row for row in found["rows"] if row["section"] == "operators"}
+        skipped = {one["case"]: one["reason"] for one in found["skipped"] if one["section"] == "operators"}
+        for case, (call, _) in self.PEERS.items():
+            with self.subTest(case=case):
+                if case in (told := self.told_as(skipped)):
+                    self.skipTest(f"{case}: {told[case]}")
+                ways = [name for name in rows if name.rsplit(", ", 1)[0] == case]
+                self.assertEqual(len(ways), 2, ways)
+                for name in ways:
+                    self.assertEqual(rows[name]["beside_name"], call)
+
+    def told_as(self, skipped):
+        names = {case: case.removeprefix("infer ").replace(" 1024^3, float32", "") for case in self.PEERS}
+        return {case: skipped[name] for case, name in names.items() if name in skipped}
+
+    def test_a_peer_that_is_absent_is_told_and_the_rest_is_measured(self):
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "libvaccel-bench-torch.so").write_bytes(b"not a library")
+            ran = run("operators", "--quick", "--json", "--peers", folder)
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        found = json.loads(ran.stdout)
+        told = self.told_as({one["case"]: one["reason"] for one in found["skipped"]})
+        for case, (_, library) in self.PEERS.items():
+            if library is not None:
+                file = f"libvaccel-bench-{library}.so"
+                self.assertIn(file if library == "torch" else f"{file} is not built", told[case])
+        self.assertNotIn("not built", told["infer mobilenet-torchscript"])
+        self.assertIn("infer mobilenet, in process", [row["case"] for row in found["rows"]])
 
 
 class ChannelTest(unittest.TestCase):

@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <string>
 
+#include "catalogue_model.h"
 #include "failure.h"
-#include "runtime/catalogue.h"
 #include "runtime/vision/image_decode.h"
 #include "runtime/vision/image_prepare.h"
 #include "runtime/vision/top_classes.h"
@@ -19,18 +19,6 @@ namespace {
 
 constexpr size_t kTop = 5;
 constexpr uint32_t kOldestApi = 14;  // the backend's own
-
-runtime::Catalogue read_catalogue(const Setting& setting, const char* model) {
-  auto catalogue = runtime::Catalogue::read(setting.catalogue);
-  if (!catalogue) give_up("%s; scripts/make-catalogue makes one", catalogue.error().message().c_str());
-  const runtime::CatalogueEntry* entry = catalogue->find(model);
-  if (entry == nullptr)
-    give_up("there is no model '%s' in %s; scripts/make-catalogue makes it", model,
-            setting.catalogue.c_str());
-  if (!entry->problem.empty()) give_up("model '%s': %s", model, entry->problem.c_str());
-  if (!entry->model.image) give_up("model '%s' takes no picture", model);
-  return std::move(*catalogue);
-}
 
 const OrtApi* load_api(const Setting& setting) {
   const std::string file = (setting.backends / "libonnxruntime.so").string();
@@ -55,9 +43,9 @@ size_t element_count(const std::vector<int64_t>& shape) {
 
 // ONNX Runtime's objects. Released in the opposite order of their making.
 struct DirectModel::Framework {
-  Framework(const Setting& setting, const char* model)
-      : catalogue(read_catalogue(setting, model)), entry(*catalogue.find(model)), api(load_api(setting)) {
-    auto bytes = runtime::read_model_file(entry);
+  Framework(const Setting& setting, const char* model_name)
+      : model(setting, model_name), api(load_api(setting)) {
+    auto bytes = runtime::read_model_file(model.entry());
     if (!bytes) give_up("%s", bytes.error().message().c_str());
     must(api->CreateEnv(ORT_LOGGING_LEVEL_WARNING, "vaccel-bench", &environment));
     must(api->CreateSessionOptions(&options));
@@ -111,8 +99,7 @@ struct DirectModel::Framework {
     return value;
   }
 
-  const runtime::Catalogue catalogue;
-  const runtime::CatalogueEntry& entry;
+  const CatalogueModel model;
   const OrtApi* api;
   OrtEnv* environment = nullptr;
   OrtSessionOptions* options = nullptr;
@@ -151,13 +138,13 @@ DirectModel::DirectModel(const Setting& setting, const char* model)
 DirectModel::~DirectModel() = default;
 
 const char* DirectModel::input_name() const {
-  return framework_->entry.model.image->input.c_str();
+  return framework_->model.description().image->input.c_str();
 }
 
 int32_t DirectModel::classify(std::span<const std::byte> image) {
   const auto picture = runtime::decode_image(image, {}, pixels_);
   if (!picture) give_up("%s", picture.error().message().c_str());
-  const runtime::ModelDescription& model = framework_->entry.model;
+  const runtime::ModelDescription& model = framework_->model.description();
   runtime::prepare_image(*picture, *model.image, input_.data());
   infer();
   return runtime::top_classes(outputs_.front(), kTop, model.classify->activation).front().index;

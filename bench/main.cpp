@@ -45,8 +45,10 @@ std::vector<std::string> choices() {
 Setting default_setting() {
   std::error_code error;
   const auto programs = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  const auto libraries = programs.parent_path() / "lib" / "vaccel";
   return {.programs = programs,
-          .backends = programs.parent_path() / "lib" / "vaccel" / "backends",
+          .backends = libraries / "backends",
+          .peers = libraries / "bench",
           .catalogue = VACCEL_BENCH_CATALOGUE,
           .photo = VACCEL_BENCH_PHOTO};
 }
@@ -93,6 +95,8 @@ int main(int argc, char** argv) {
   app.add_flag("--quick", quick, "Only a moment a case: to see that it runs, not what it measures");
   app.add_flag("--one-cpu", one_cpu, "Keep all processes on one CPU, whatever the scheduler would choose");
   app.add_option("--catalogue", setting.catalogue, "The folder of models, with 'mobilenet'");
+  app.add_option("--peers", setting.peers,
+                 "The folder of libvaccel-bench-*.so, the frameworks called directly");
   app.add_option("--photo", setting.photo, "The photo that is classified");
   try {
     app.parse(argc, argv);

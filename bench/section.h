@@ -14,6 +14,7 @@ namespace vaccel::bench {
 struct Setting {
   std::filesystem::path programs;   ///< The folder of vaccel, vacceld and vaccel-worker.
   std::filesystem::path backends;   ///< The folder of the backends, which ONNX Runtime lies in too.
+  std::filesystem::path peers;      ///< The folder of the peers' libraries (peers/peer.h).
   std::filesystem::path catalogue;  ///< With the model "mobilenet".
   std::filesystem::path photo;
   double seconds_per_case = 2;

@@ -88,8 +88,10 @@ int32_t Session::classify(std::span<const std::byte> image) const {
   return best;
 }
 
-float Session::infer(const vaccel_tensor* input, const vaccel_tensor* place, const char* model) const {
+float Session::infer(const vaccel_tensor* input, const vaccel_tensor* place, const char* model,
+                     const char* backend) const {
   auto options = VACCEL_INIT(vaccel_call_options);
+  options.backend = backend;
   options.outputs = place;
   options.output_count = place != nullptr ? 1 : 0;
   vaccel_outputs* outputs = nullptr;

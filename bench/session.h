@@ -78,9 +78,10 @@ class Session {
   /// @return the number of the best class.
   int32_t classify(std::span<const std::byte> image) const;
   /// @param place  Where the first output is wanted; null: in memory of the library's.
+  /// @param backend  Who is to infer; null: as the catalogue says.
   /// @return the first value of the first output.
-  float infer(const vaccel_tensor* input, const vaccel_tensor* place = nullptr,
-              const char* model = kModel) const;
+  float infer(const vaccel_tensor* input, const vaccel_tensor* place = nullptr, const char* model = kModel,
+              const char* backend = nullptr) const;
   /// c = a b, all of them n x n and in row-major order.
   void multiply(int64_t n, const float* a, const float* b, float* c, const char* backend) const;
   /// How the session shares memory with the host, as a sentence.

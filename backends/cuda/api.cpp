@@ -1,31 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api.h"
 
-#include <dlfcn.h>
-
-#include <cstdarg>
-#include <cstdio>
-#include <vector>
+#include "common/framework_library.h"
 
 namespace vaccel::cuda {
 namespace {
 
-void* open_first(const std::vector<std::string>& files, std::string& reasons) {
-  for (const std::string& file : files) {
-    // Never unloaded: the driver leaves threads and exit handlers behind.
-    if (void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE)) return library;
-    const char* reason = ::dlerror();
-    reasons += (reasons.empty() ? "" : "; ") + std::string(reason != nullptr ? reason : file);
-  }
-  return nullptr;
-}
-
 template <typename Function>
 void find(void* library, const char* name, Function& function) {
-  function = reinterpret_cast<Function>(::dlsym(library, name));
-  if (function == nullptr) {
-    refuse(VACCEL_UNAVAILABLE, "the library exports no %s: it is another one, or older than CUDA 11.2", name);
-  }
+  backends::find_function(library, name, "another one, or older than CUDA 11.2", function);
 }
 
 // What a failed call of the driver is to a caller.
@@ -75,18 +58,9 @@ const char* name_of(cublasStatus_t status) {
 
 }  // namespace
 
-void refuse(vaccel_status status, const char* format, ...) {
-  char sentence[2048];
-  va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(sentence, sizeof sentence, format, arguments);
-  va_end(arguments);
-  throw Failure{status, sentence};
-}
-
 Driver Driver::load(const std::string& path) {
   std::string reasons;
-  void* library = open_first({path.empty() ? "libcuda.so.1" : path}, reasons);
+  void* library = backends::open_first({path.empty() ? "libcuda.so.1" : path}, reasons);
   if (library == nullptr)
     refuse(VACCEL_UNAVAILABLE, "no CUDA device: driver not loaded (%s)", reasons.c_str());
   Driver driver;
@@ -129,15 +103,9 @@ void Driver::check(CUresult result, const char* call) const {
 }
 
 Blas Blas::load(const std::string& path) {
-  std::string reasons;
   void* library =
-      path.empty()
-          ? open_first({"libcublas.so.13", "libcublas.so.12", "libcublas.so.11", "libcublas.so"}, reasons)
-          : open_first({path}, reasons);
-  if (library == nullptr) {
-    refuse(VACCEL_UNAVAILABLE, "cannot load cuBLAS (%s); [backend.cuda] cublas = \"PATH\" says where it is",
-           reasons.c_str());
-  }
+      backends::open_library({"cuBLAS", "cuda", "cublas"}, path,
+                             {"libcublas.so.13", "libcublas.so.12", "libcublas.so.11", "libcublas.so"});
   Blas blas;
   find(library, "cublasCreate_v2", blas.cublasCreate_v2);
   find(library, "cublasDestroy_v2", blas.cublasDestroy_v2);

@@ -10,17 +10,13 @@
 
 #include <string>
 
+#include "common/failure.h"
 #include "vaccel/backend.h"
 
 namespace vaccel::cuda {
 
-/// A failure on its way to vaccel_backend_error.
-struct Failure {
-  vaccel_status status;
-  std::string sentence;
-};
-
-[[noreturn, gnu::format(printf, 2, 3)]] void refuse(vaccel_status status, const char* format, ...);
+using backends::Failure;
+using backends::refuse;
 
 /// The functions of libcuda.so.1 that this backend calls, under the names that it exports.
 struct Driver {

@@ -10,17 +10,13 @@
 #include <memory>
 #include <string>
 
+#include "common/failure.h"
 #include "vaccel/backend.h"
 
 namespace vaccel::onnxruntime {
 
-/// A failure on its way to vaccel_backend_error.
-struct Failure {
-  vaccel_status status;
-  std::string sentence;
-};
-
-[[noreturn, gnu::format(printf, 2, 3)]] void refuse(vaccel_status status, const char* format, ...);
+using backends::Failure;
+using backends::refuse;
 
 template <typename T>
 struct Release {

@@ -3,33 +3,39 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string_view>
+
+#include "common/model_file.h"
+#include "external_data.h"
 
 namespace vaccel::onnxruntime {
 namespace {
 
-// Why a model was refused, with what its author can do where that is known.
-[[noreturn]] void refuse_model(const std::string& words) {
-  const bool external = words.find("xternal data") != std::string::npos ||
-                        words.find("external_data") != std::string::npos ||
-                        words.find("model_path must not be empty") != std::string::npos;
-  if (external) {
-    refuse(
-        VACCEL_INVALID_ARGUMENT,
-        "the model keeps weights in other files ('external data'), which are not loaded; save it as one file "
-        "(onnx.save with save_as_external_data=False). ONNX Runtime says: %s",
-        words.c_str());
+// It has no code for that; these are the words of its allocators and of its execution providers'.
+bool tells_of_memory(const std::string& words) {
+  for (const char* some : {"Failed to allocate memory", "out of memory", "bad_alloc", "bad allocation",
+                           "smaller than requested bytes"}) {
+    if (words.find(some) != std::string::npos) return true;
   }
-  refuse(VACCEL_INVALID_ARGUMENT, "ONNX Runtime refuses the model: %s", words.c_str());
+  return false;
 }
 
 Handle<OrtSession> open_session(const Api& api, const OrtEnv* environment, const OrtSessionOptions* options,
                                 const vaccel_backend_model_source& source) {
+  const backends::ModelBytes model(source);
+  const std::string_view bytes = model.bytes();
+  if (keeps_weights_elsewhere(bytes)) {
+    refuse(VACCEL_INVALID_ARGUMENT,
+           "the model keeps weights in other files ('external data'), which are not loaded; save it as one "
+           "file (onnx.save with save_as_external_data=False)");
+  }
   OrtSession* session = nullptr;
-  OrtStatus* status =
-      source.data != nullptr
-          ? api->CreateSessionFromArray(environment, source.data, source.data_size, options, &session)
-          : api->CreateSession(environment, source.path, options, &session);
-  if (status != nullptr) refuse_model(api.take_words(status));
+  OrtStatus* status = api->CreateSessionFromArray(environment, bytes.data(), bytes.size(), options, &session);
+  if (status != nullptr) {
+    const std::string words = api.take_words(status);
+    refuse(tells_of_memory(words) ? VACCEL_RESOURCE_EXHAUSTED : VACCEL_INVALID_ARGUMENT,
+           "ONNX Runtime refuses the model: %s", words.c_str());
+  }
   return Handle<OrtSession>(session, Release<OrtSession>{api->ReleaseSession});
 }
 
@@ -174,8 +180,11 @@ vaccel_status Model::run(vaccel_backend_run& run) const {
     if (status != nullptr) {
       // What it takes for the caller's fault it calls so; all else is its own.
       const bool caller = api_->GetErrorCode(status) == ORT_INVALID_ARGUMENT;
-      refuse(caller ? VACCEL_INVALID_ARGUMENT : VACCEL_INTERNAL, "ONNX Runtime failed: %s",
-             api_.take_words(status).c_str());
+      const std::string words = api_.take_words(status);
+      refuse(caller                   ? VACCEL_INVALID_ARGUMENT
+             : tells_of_memory(words) ? VACCEL_RESOURCE_EXHAUSTED
+                                      : VACCEL_INTERNAL,
+             "ONNX Runtime failed: %s", words.c_str());
     }
   }
   for (size_t index = 0; index < outputs.size(); ++index) {

@@ -91,6 +91,11 @@ class OnnxModel {
     graph_.message(5, Message().number(1, values.size()).number(2, kInt64).bytes(8, name).bytes(9, raw));
     return *this;
   }
+  /// Any weight, as a TensorProto.
+  OnnxModel& weight(const Message& tensor) {
+    graph_.message(5, tensor);
+    return *this;
+  }
   [[nodiscard]] std::string file() const {
     Message graph = graph_;
     graph.bytes(2, "test");

@@ -3,19 +3,18 @@
 // The backend "onnxruntime": models in ONNX format, on whatever execution providers the configuration names.
 // This file has the table and the border of the C interface; model.cpp runs models, options.cpp has the
 // configuration.
-#include <exception>
 #include <memory>
-#include <new>
 #include <string>
 
 #include "api.h"
+#include "common/table.h"
 #include "environment.h"
 #include "model.h"
 #include "options.h"
 
+using vaccel::backends::guarded;
 using vaccel::onnxruntime::Api;
 using vaccel::onnxruntime::Environment;
-using vaccel::onnxruntime::Failure;
 using vaccel::onnxruntime::Model;
 using vaccel::onnxruntime::Options;
 using vaccel::onnxruntime::SessionSetup;
@@ -38,20 +37,6 @@ struct vaccel_backend_model {
 
 namespace {
 
-// Runs `body`, which returns a vaccel_status; exceptions end here.
-template <typename Body>
-vaccel_status guarded(const vaccel_backend_error& error, Body body) {
-  try {
-    return body();
-  } catch (const Failure& failure) {
-    return error.fail(error.context, failure.status, failure.sentence.c_str());
-  } catch (const std::bad_alloc&) {
-    return error.fail(error.context, VACCEL_RESOURCE_EXHAUSTED, "no memory");
-  } catch (const std::exception& exception) {
-    return error.fail(error.context, VACCEL_INTERNAL, exception.what());
-  }
-}
-
 vaccel_status create(const vaccel_backend_host* host, const vaccel_backend_option* options,
                      size_t option_count, const vaccel_backend_error* error,
                      vaccel_backend_instance** instance) {
@@ -65,9 +50,6 @@ vaccel_status create(const vaccel_backend_host* host, const vaccel_backend_optio
   });
 }
 
-void destroy(vaccel_backend_instance* instance) {
-  delete instance;
-}
 const char* version(vaccel_backend_instance* instance) {
   return instance->api.version().c_str();
 }
@@ -88,37 +70,19 @@ vaccel_status model_open(vaccel_backend_instance* instance, const vaccel_backend
   });
 }
 
-void model_close(vaccel_backend_model* model) {
-  delete model;
-}
-
-void model_describe(vaccel_backend_model* model, const vaccel_tensor_info** inputs, size_t* input_count,
-                    const vaccel_tensor_info** outputs, size_t* output_count) {
-  *inputs = model->model.inputs().data();
-  *input_count = model->model.inputs().size();
-  *outputs = model->model.outputs().data();
-  *output_count = model->model.outputs().size();
-}
-
 vaccel_status model_run(vaccel_backend_model* model, vaccel_backend_run* run) {
   return guarded(run->error, [&] { return model->model.run(*run); });
 }
 
 constexpr vaccel_backend table() {
-  vaccel_backend backend{};
-  backend.size = sizeof backend;
-  backend.abi_version = VACCEL_BACKEND_ABI;
+  vaccel_backend backend =
+      vaccel::backends::model_table_of("onnxruntime", "Models in ONNX format, by ONNX Runtime");
   backend.flags = VACCEL_BACKEND_COPIES_MODELS;
-  backend.name = "onnxruntime";
-  backend.description = "Models in ONNX format, by ONNX Runtime";
   backend.create = create;
-  backend.destroy = destroy;
   backend.version = version;
   backend.devices = devices;
   backend.score = score;
   backend.model_open = model_open;
-  backend.model_close = model_close;
-  backend.model_describe = model_describe;
   backend.model_run = model_run;
   return backend;
 }

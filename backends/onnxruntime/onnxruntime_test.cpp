@@ -4,9 +4,12 @@
 // writes.
 #include <cmath>
 #include <limits>
+#include <random>
 #include <thread>
 #include <tuple>
 
+#include "../common/model_source_testing.h"
+#include "../common/sanitizers_testing.h"
 #include "core/clock.h"
 #include "onnx_testing.h"
 #include "runtime/runtime_testing.h"
@@ -15,6 +18,7 @@ namespace vaccel::onnxruntime {
 namespace {
 
 using namespace testing;  // the models
+using backend_testing::kAddressSanitizer;
 using runtime::BackendOption;
 using runtime::Model;
 using runtime::Runtime;
@@ -64,6 +68,16 @@ class OnnxruntimeTest : public ::testing::Test {
   std::unique_ptr<Runtime> runtime;
   Model* model = nullptr;
 };
+
+// y = x + w, with the weight in the file.
+OnnxModel sum_with_weight() {
+  return OnnxModel()
+      .input("x", kFloat, {2})
+      .output("y", kFloat, {2})
+      .weight(Message().number(1, 2).number(2, kFloat).bytes(8, "w").bytes(9, "12345678"))
+      .node("Add", {"x", "w"}, {"y"});
+}
+constexpr size_t kBytesOfOpset = 6;  // at a file's end; without it ONNX Runtime takes the opset to be 1
 
 std::string strings_tensor(const std::vector<std::string>& strings) {
   std::string data((strings.size() + 1) * sizeof(uint32_t), '\0');
@@ -286,14 +300,79 @@ TEST_F(OnnxruntimeTest, MoreInputsThanFitOnTheStackAreTaken) {
 }
 
 TEST_F(OnnxruntimeTest, RefusesWhatIsNoModel) {
-  const std::string whole = identity(kFloat, {2, 3}).file();
-  for (const std::string& file :
-       {std::string("not a model at all"), std::string(1000, '\xff'), whole.substr(0, whole.size() / 2)}) {
+  std::vector<std::string> files{"not a model at all", std::string(1000, '\xff'), "PK\x03\x04 and so on",
+                                 std::string("\x1c\0\0\0TFL3", 8)};
+  std::mt19937 random(7);
+  for (int file = 0; file < 20; ++file) {
+    std::string& noise = files.emplace_back(1000, '\0');
+    for (char& byte : noise)
+      byte = static_cast<char>(random());
+  }
+  const std::string whole = sum_with_weight().file();
+  for (size_t size = 1; size < whole.size() - kBytesOfOpset; size += 3)
+    files.push_back(whole.substr(0, size));
+  for (const std::string& file : files) {
     const std::string sentence = open(file);
+    EXPECT_TRUE(sentence.starts_with("model 'm' cannot be used: the file is no ONNX model, or damaged: ") ||
+                sentence.starts_with("model 'm' cannot be used: ONNX Runtime refuses the model: "))
+        << file.size() << " bytes: " << sentence;
+  }
+  EXPECT_EQ(open(""), "model 'm' cannot be used: model.onnx is empty");
+}
+
+// Each time one bit of a small model is another one; what is not refused still runs or fails, and nothing breaks.
+TEST_F(OnnxruntimeTest, NoDamageDoesHarm) {
+  const std::string whole = sum_with_weight().file();
+  const auto first = runtime::testing::make_runtime("");
+  std::mt19937 random(11);
+  int refused = 0;
+  for (int file = 0; file < 300; ++file) {
+    std::string damaged = whole;
+    damaged[random() % damaged.size()] ^= static_cast<char>(1U << (random() % 8));
+    if (!open(damaged).empty()) {
+      ++refused;
+      continue;
+    }
+    TestCall call("infer", model);
+    (void)call.input("x", VACCEL_FLOAT32, {2}, std::vector<float>{1, 2}).run(*runtime);
+  }
+  EXPECT_GT(refused, 0);
+  EXPECT_LT(refused, 300);
+}
+
+TEST_F(OnnxruntimeTest, RefusesModelsThatWantAHundredGigabytes) {
+  // By a weight that the file does not have.
+  const Message claim = Message().number(1, 250'000).number(1, 100'000).number(2, kFloat).bytes(8, "w");
+  for (const Message& weight : {claim, Message(claim).bytes(9, "1234")}) {
+    const std::string sentence = open(OnnxModel()
+                                          .input("x", kFloat, {1})
+                                          .output("y", kFloat, {-1, -1})
+                                          .weight(weight)
+                                          .node("Add", {"x", "w"}, {"y"})
+                                          .file());
     EXPECT_TRUE(sentence.starts_with("model 'm' cannot be used: ONNX Runtime refuses the model: "))
         << sentence;
   }
-  EXPECT_EQ(open(""), "model 'm' cannot be used: model.onnx is empty");
+}
+
+TEST_F(OnnxruntimeTest, ModelsThatWantAHundredGigabytesAsTheyRunFail) {
+  if (kAddressSanitizer) GTEST_SKIP() << "skipped: the sanitizer ends the process where there is no memory";
+  const auto run_with = [&](const std::vector<int64_t>& shape, std::string& sentence) {
+    TestCall call("infer", model);
+    const vaccel_status status = call.input("shape", VACCEL_INT64, {2}, shape).run(*runtime);
+    sentence = call.sentence;
+    return status;
+  };
+  must_open(OnnxModel()
+                .input("shape", kInt64, {2})
+                .output("y", kFloat, {-1, -1})
+                .node("ConstantOfShape", {"shape"}, {"large"})
+                .node("Neg", {"large"}, {"y"}));
+  std::string sentence;
+  EXPECT_EQ(run_with({250'000, 100'000}, sentence), VACCEL_RESOURCE_EXHAUSTED);
+  EXPECT_TRUE(sentence.starts_with("ONNX Runtime failed: ")) << sentence;
+  EXPECT_NE(sentence.find("100000000000"), std::string::npos) << sentence;
+  EXPECT_EQ(run_with({1, 2}, sentence), VACCEL_OK) << sentence;
 }
 
 TEST_F(OnnxruntimeTest, RefusesWeightsInOtherFiles) {
@@ -305,6 +384,71 @@ TEST_F(OnnxruntimeTest, RefusesWeightsInOtherFiles) {
                                         .node("Add", {"x", "w"}, {"y"})
                                         .file());
   EXPECT_NE(sentence.find("which are not loaded; save it as one file"), std::string::npos) << sentence;
+}
+
+// A file that a model names is the host's, not the model's, wherever it is and whoever asks for it. Without optimisations
+// ONNX Runtime reads it only when all else is done, and of a model in memory from the current folder.
+TEST_F(OnnxruntimeTest, ReadsNoOtherFile) {
+  constexpr uint64_t kCount = 1000;
+  const backend_testing::FolderWithWeights weights(std::string(kCount * sizeof(float), 'x'));
+  const backend_testing::ModelOpener openers[] = {
+      {"onnxruntime", "onnx"}, {"onnxruntime", "onnx", {{"graph_optimization", "none", "f:1:1"}}}};
+  for (const std::string& name : weights.names()) {
+    const std::string bytes = OnnxModel()
+                                  .input("x", kFloat, {kCount})
+                                  .output("y", kFloat, {kCount})
+                                  .external_weight("w", kCount, name)
+                                  .node("Max", {"x", "w"}, {"y"})
+                                  .file();
+    const std::filesystem::path file = weights.models() / "model.onnx";
+    runtime::testing::write_text(file, bytes);
+    for (const backend_testing::ModelOpener& opener : openers) {
+      for (const std::string& outcome : {opener.from_memory(bytes), opener.from_file(file)}) {
+        EXPECT_EQ(outcome,
+                  "INVALID_ARGUMENT: the model keeps weights in other files ('external data'), which are not "
+                  "loaded; save it as one file (onnx.save with save_as_external_data=False)")
+            << name;
+      }
+    }
+  }
+}
+
+TEST_F(OnnxruntimeTest, FindsWeightsInOtherFilesWhereverATensorMayBe) {
+  const Message elsewhere = Message().number(1, 2).number(2, kFloat).number(14, 1).bytes(8, "w").message(
+      13, Message().bytes(1, "location").bytes(2, "weights.bin"));
+  const Message graph = Message().message(5, elsewhere);
+  const Message deep = Message().message(1, Message().message(5, Message().message(6, graph)));
+  const auto node = [](const Message& attribute) {
+    return Message().message(1, Message().message(5, attribute));
+  };
+  const auto model_of = [](const Message& some) { return Message().number(1, 8).message(7, some); };
+  for (const Message& hides : {
+           model_of(graph),
+           model_of(Message().message(5, Message().number(14, 1).bytes(8, "w"))),  // only one of the two
+           model_of(Message().message(15, Message().message(1, elsewhere))),       // a sparse weight's values
+           model_of(Message().message(15, Message().message(2, elsewhere))),       // and places
+           model_of(node(Message().message(5, elsewhere))),                        // an attribute
+           model_of(node(Message().message(10, elsewhere))),                       // one of several
+           model_of(node(Message().message(22, Message().message(1, elsewhere)))),
+           model_of(node(Message().message(23, Message().message(2, elsewhere)))),
+           model_of(deep),  // a branch of an If
+           model_of(node(Message().message(11, deep))),
+           Message().number(1, 8).message(7, Message()).message(7, graph),  // merged by protobuf
+           Message().number(1, 8).message(
+               25, Message().message(7, Message().message(5, Message().message(5, elsewhere)))),
+           Message().number(1, 8).message(25, Message().message(11, Message().message(5, elsewhere))),
+           Message().number(1, 8).message(20, Message().message(1, graph)),
+           Message().number(1, 8).message(20, Message().message(2, graph)),
+       }) {
+    const std::string sentence = open(hides.text());
+    EXPECT_TRUE(sentence.starts_with("model 'm' cannot be used: the model keeps weights in other files"))
+        << sentence;
+  }
+  Message nested;
+  for (int depth = 0; depth < 100; ++depth)
+    nested = node(Message().message(6, nested));
+  EXPECT_EQ(open(model_of(nested).text()),
+            "model 'm' cannot be used: the model has graphs within graphs, more than 32 deep");
 }
 
 TEST_F(OnnxruntimeTest, RefusesOutputsThatAreNoTensors) {
@@ -377,6 +521,19 @@ TEST_F(OnnxruntimeTest, TwoRuntimesShareAProcess) {
   call.input("a", VACCEL_FLOAT32, {2}, std::vector<float>{1, 2})
       .input("b", VACCEL_FLOAT32, {3}, std::vector<float>{1, 2, 3});
   EXPECT_NE(call.run(*runtime), VACCEL_OK);
+}
+
+TEST_F(OnnxruntimeTest, RefusesLibrariesThatAreNotIt) {
+  const auto problem = [&](const std::string& library) {
+    (void)open(identity(kFloat, {1}).file(), {{"library", library, "f:1:1"}});
+    return runtime::testing::why_not(*runtime, "onnxruntime");
+  };
+  EXPECT_EQ(problem("libm.so.6"), "the library exports no OrtGetApiBase: it is not ONNX Runtime");
+  EXPECT_EQ(problem(VACCEL_ONNXRUNTIME_TEST_LIBRARIES "/libonnxruntime_1_4_for_tests.so"),
+            "ONNX Runtime 1.4.0 is too old or unknown: 1.14 or newer is needed");
+  // One that says it is new enough, and has no such API.
+  EXPECT_EQ(problem(VACCEL_ONNXRUNTIME_TEST_LIBRARIES "/libonnxruntime_1_99_for_tests.so"),
+            "ONNX Runtime 1.99.0 is too old or unknown: 1.14 or newer is needed");
 }
 
 TEST_F(OnnxruntimeTest, KnowsItsOptions) {

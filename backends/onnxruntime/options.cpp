@@ -1,34 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "options.h"
 
-#include <charconv>
 #include <string_view>
+
+#include "common/option_values.h"
 
 namespace vaccel::onnxruntime {
 namespace {
 
-constexpr int kMostThreads = 1024;
 constexpr size_t kMostProviders = 16;
-
-bool parse_boolean(const vaccel_backend_option& option) {
-  const std::string_view value = option.value;
-  if (value != "true" && value != "false") {
-    refuse(VACCEL_INVALID_ARGUMENT, "%s: '%s' is %s; it must be true or false", option.where, option.key,
-           option.value);
-  }
-  return value == "true";
-}
-
-int parse_threads(const vaccel_backend_option& option) {
-  const std::string_view value = option.value;
-  int number = -1;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc() || end != value.data() + value.size() || number < 0 || number > kMostThreads) {
-    refuse(VACCEL_INVALID_ARGUMENT, "%s: '%s' is %s; it must be an integer, 0 to %d", option.where,
-           option.key, option.value, kMostThreads);
-  }
-  return number;
-}
 
 GraphOptimizationLevel parse_optimization(const vaccel_backend_option& option) {
   const std::string_view value = option.value;
@@ -42,23 +22,13 @@ GraphOptimizationLevel parse_optimization(const vaccel_backend_option& option) {
 
 // "providers.0.device_id" -> provider 0, key "device_id".
 void parse_provider(const vaccel_backend_option& option, std::vector<ProviderOptions>& providers) {
-  std::string_view rest = option.key;
-  rest.remove_prefix(std::string_view("providers.").size());
-  size_t index = kMostProviders;
-  const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), index);
-  rest.remove_prefix(static_cast<size_t>(end - rest.data()));
-  if (error != std::errc() || index >= kMostProviders || rest.size() < 2 || rest.front() != '.') {
-    refuse(VACCEL_INVALID_ARGUMENT,
-           "%s: 'providers' must be an array of at most %zu tables: [{ name = \"...\" }]", option.where,
-           kMostProviders);
-  }
-  const std::string key(rest.substr(1));
+  const auto [index, key] = backends::parse_element_key(option, "providers", kMostProviders, "name");
   if (providers.size() <= index) providers.resize(index + 1);
   ProviderOptions& provider = providers[index];
   if (key == "name") {
     provider.name = option.value;
   } else if (key == "required") {
-    provider.required = parse_boolean(option);
+    provider.required = backends::parse_boolean(option);
   } else {
     provider.values.emplace_back(key, option.value);
   }
@@ -160,21 +130,18 @@ Options parse_options(const vaccel_backend_option* options, size_t count) {
     if (key == "library") {
       parsed.library = option.value;
     } else if (key == "threads") {
-      parsed.threads = parse_threads(option);
+      parsed.threads = backends::parse_integer(option, 0, backends::kMostThreads);
     } else if (key == "inter_threads") {
-      parsed.inter_threads = parse_threads(option);
+      parsed.inter_threads = backends::parse_integer(option, 0, backends::kMostThreads);
     } else if (key == "spinning") {
-      parsed.spinning = parse_boolean(option);
+      parsed.spinning = backends::parse_boolean(option);
     } else if (key == "graph_optimization") {
       parsed.graph_optimization = parse_optimization(option);
     } else if (key.starts_with("providers.")) {
       parse_provider(option, parsed.providers);
     } else {
-      refuse(VACCEL_INVALID_ARGUMENT,
-             "%s: unknown option '%s'; there are: library, threads, inter_threads, spinning, "
-             "graph_optimization, "
-             "providers",
-             option.where, option.key);
+      backends::refuse_unknown(option,
+                               "library, threads, inter_threads, spinning, graph_optimization, providers");
     }
   }
   for (size_t index = 0; index < parsed.providers.size(); ++index) {

@@ -1,35 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api.h"
 
-#include <dlfcn.h>
-
-#include <cstdarg>
-#include <cstdio>
-#include <vector>
+#include "common/framework_library.h"
 
 namespace vaccel::openblas {
 namespace {
 
-void* open_library(const std::string& path) {
-  std::string reasons;
-  const std::vector<std::string> names =
-      path.empty() ? std::vector<std::string>{"libopenblas.so.0", "libopenblas.so"} : std::vector{path};
-  for (const std::string& name : names) {
-    // Never unloaded: its threads outlive the backend.
-    if (void* library = ::dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE)) return library;
-    const char* reason = ::dlerror();
-    reasons += (reasons.empty() ? "" : "; ") + std::string(reason != nullptr ? reason : name);
-  }
-  refuse(VACCEL_UNAVAILABLE,
-         "cannot load OpenBLAS (%s); [backend.openblas] library = \"PATH\" says where it is",
-         reasons.c_str());
-}
-
 template <typename Function>
 void find(void* library, const std::string& name, Function& function) {
-  function = reinterpret_cast<Function>(::dlsym(library, name.c_str()));
-  if (function == nullptr)
-    refuse(VACCEL_UNAVAILABLE, "the library exports no %s: it is not OpenBLAS", name.c_str());
+  backends::find_function(library, name.c_str(), "not OpenBLAS", function);
 }
 
 template <typename Real>
@@ -52,17 +31,9 @@ std::string version_in(const std::string& config) {
 
 }  // namespace
 
-void refuse(vaccel_status status, const char* format, ...) {
-  char sentence[1024];
-  va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(sentence, sizeof sentence, format, arguments);
-  va_end(arguments);
-  throw Failure{status, sentence};
-}
-
 Api Api::load(const std::string& path, int threads) {
-  void* library = open_library(path);
+  void* library =
+      backends::open_library({"OpenBLAS", "openblas"}, path, {"libopenblas.so.0", "libopenblas.so"});
   char* (*get_config)() = nullptr;
   char* (*get_corename)() = nullptr;
   void (*set_num_threads)(int) = nullptr;

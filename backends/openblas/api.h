@@ -6,17 +6,13 @@
 
 #include <string>
 
+#include "common/failure.h"
 #include "vaccel/backend.h"
 
 namespace vaccel::openblas {
 
-/// A failure on its way to the border of the C interface.
-struct Failure {
-  vaccel_status status;
-  std::string sentence;
-};
-
-[[noreturn, gnu::format(printf, 2, 3)]] void refuse(vaccel_status status, const char* format, ...);
+using backends::Failure;
+using backends::refuse;
 
 // CBLAS's numbers.
 inline constexpr int kColumnMajor = 102;

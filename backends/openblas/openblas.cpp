@@ -5,18 +5,19 @@
 //
 //   library   path of libopenblas.so; default: where the loader finds it
 //   threads   for one operation; 0, the default: one for each core
-#include <charconv>
-#include <exception>
-#include <memory>
-#include <new>
+#include <string>
 #include <string_view>
 
 #include "api.h"
+#include "common/option_values.h"
+#include "common/table.h"
 #include "linalg.h"
 
+using vaccel::backends::guarded;
+using vaccel::backends::kMostThreads;
+using vaccel::backends::parse_integer;
+using vaccel::backends::refuse_unknown;
 using vaccel::openblas::Api;
-using vaccel::openblas::Failure;
-using vaccel::openblas::refuse;
 
 struct vaccel_backend_instance {
   Api api;
@@ -25,33 +26,6 @@ struct vaccel_backend_instance {
 namespace {
 
 constexpr int32_t kScore = 60;  // a processor's; an accelerator's is higher
-constexpr int kMostThreads = 1024;
-
-// Runs `body`; exceptions end here.
-template <typename Body>
-vaccel_status guarded(const vaccel_backend_error& error, Body body) {
-  try {
-    body();
-    return VACCEL_OK;
-  } catch (const Failure& failure) {
-    return error.fail(error.context, failure.status, failure.sentence.c_str());
-  } catch (const std::bad_alloc&) {
-    return error.fail(error.context, VACCEL_RESOURCE_EXHAUSTED, "no memory");
-  } catch (const std::exception& exception) {
-    return error.fail(error.context, VACCEL_INTERNAL, exception.what());
-  }
-}
-
-int parse_threads(const vaccel_backend_option& option) {
-  const std::string_view value = option.value;
-  int number = -1;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc() || end != value.data() + value.size() || number < 0 || number > kMostThreads) {
-    refuse(VACCEL_INVALID_ARGUMENT, "%s: 'threads' is %s; it must be an integer, 0 to %d", option.where,
-           option.value, kMostThreads);
-  }
-  return number;
-}
 
 vaccel_status create(const vaccel_backend_host* /*host*/, const vaccel_backend_option* options,
                      size_t option_count, const vaccel_backend_error* error,
@@ -64,19 +38,15 @@ vaccel_status create(const vaccel_backend_host* /*host*/, const vaccel_backend_o
       if (key == "library") {
         library = options[index].value;
       } else if (key == "threads") {
-        threads = parse_threads(options[index]);
+        threads = parse_integer(options[index], 0, kMostThreads);
       } else {
-        refuse(VACCEL_INVALID_ARGUMENT, "%s: unknown option '%s'; there are: library, threads",
-               options[index].where, options[index].key);
+        refuse_unknown(options[index], "library, threads");
       }
     }
     *instance = new vaccel_backend_instance{Api::load(library, threads)};
   });
 }
 
-void destroy(vaccel_backend_instance* instance) {
-  delete instance;
-}
 const char* version(vaccel_backend_instance* instance) {
   return instance->api.version().c_str();
 }
@@ -106,13 +76,9 @@ vaccel_status vectors(vaccel_backend_instance* instance, vaccel_linalg_operation
 constexpr vaccel_backend_linalg kLinalg = {sizeof(vaccel_backend_linalg), score, gemm, gemv, vectors};
 
 constexpr vaccel_backend table() {
-  vaccel_backend backend{};
-  backend.size = sizeof backend;
-  backend.abi_version = VACCEL_BACKEND_ABI;
-  backend.name = "openblas";
-  backend.description = "Linear algebra on the processor, by OpenBLAS";
+  vaccel_backend backend =
+      vaccel::backends::table_of("openblas", "Linear algebra on the processor, by OpenBLAS");
   backend.create = create;
-  backend.destroy = destroy;
   backend.version = version;
   backend.devices = devices;
   backend.linalg = &kLinalg;

@@ -4,29 +4,24 @@
 #include <CL/cl_ext.h>
 #include <dlfcn.h>
 
-#include <cstdarg>
-#include <cstdio>
 #include <filesystem>
 #include <system_error>
+
+#include "common/framework_library.h"
 
 namespace vaccel::opencl {
 namespace {
 
 void* open_library(const std::string& path, const char* usual, const char* option) {
-  const char* file = path.empty() ? usual : path.c_str();
-  // Never unloaded: drivers leave threads and exit handlers behind.
-  if (void* library = ::dlopen(file, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE)) return library;
-  const char* reason = ::dlerror();
+  std::string reason;
+  if (void* library = backends::open_first({path.empty() ? usual : path}, reason)) return library;
   refuse(VACCEL_UNAVAILABLE, "cannot load %s; [backend.opencl] %s = \"PATH\" says where it is",
-         reason != nullptr ? reason : file, option);
+         reason.c_str(), option);
 }
 
 template <typename Function>
 void find(void* library, const char* name, Function& function) {
-  function = reinterpret_cast<Function>(::dlsym(library, name));
-  if (function == nullptr) {
-    refuse(VACCEL_UNAVAILABLE, "the library exports no %s: it is another one, or too old", name);
-  }
+  backends::find_function(library, name, "another one, or too old", function);
 }
 
 // libclblast.so.1.5.3 -> "1.5.3". CLBlast has no function that says it.
@@ -93,15 +88,6 @@ constexpr NamedError kErrors[] = {
 };
 
 }  // namespace
-
-void refuse(vaccel_status status, const char* format, ...) {
-  char sentence[2048];
-  va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(sentence, sizeof sentence, format, arguments);
-  va_end(arguments);
-  throw Failure{status, sentence};
-}
 
 OpenCl OpenCl::load(const std::string& path) {
   void* library = open_library(path, "libOpenCL.so.1", "library");

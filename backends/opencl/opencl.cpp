@@ -2,14 +2,13 @@
 //
 // The backend "opencl": linear algebra on one OpenCL device, products by CLBlast. This file has the table and the border
 // of the C interface; product.cpp and vectors.cpp have the operations, lane.cpp how data get to the device.
-#include <exception>
 #include <memory>
-#include <new>
 
+#include "common/table.h"
 #include "engine.h"
 
+using vaccel::backends::guarded;
 using vaccel::opencl::Engine;
-using vaccel::opencl::Failure;
 using vaccel::opencl::Options;
 
 struct vaccel_backend_instance {
@@ -20,21 +19,6 @@ struct vaccel_backend_instance {
 
 namespace {
 
-// Runs `body`; exceptions end here.
-template <typename Body>
-vaccel_status guarded(const vaccel_backend_error& error, Body body) {
-  try {
-    body();
-    return VACCEL_OK;
-  } catch (const Failure& failure) {
-    return error.fail(error.context, failure.status, failure.sentence.c_str());
-  } catch (const std::bad_alloc&) {
-    return error.fail(error.context, VACCEL_RESOURCE_EXHAUSTED, "no memory");
-  } catch (const std::exception& exception) {
-    return error.fail(error.context, VACCEL_INTERNAL, exception.what());
-  }
-}
-
 vaccel_status create(const vaccel_backend_host* host, const vaccel_backend_option* options,
                      size_t option_count, const vaccel_backend_error* error,
                      vaccel_backend_instance** instance) {
@@ -44,9 +28,6 @@ vaccel_status create(const vaccel_backend_host* host, const vaccel_backend_optio
   });
 }
 
-void destroy(vaccel_backend_instance* instance) {
-  delete instance;
-}
 const char* version(vaccel_backend_instance* instance) {
   return instance->engine.version();
 }
@@ -120,13 +101,9 @@ constexpr vaccel_backend_memory kMemory = {sizeof(vaccel_backend_memory), alloca
 constexpr vaccel_backend_linalg kLinalg = {sizeof(vaccel_backend_linalg), score, gemm, gemv, vectors};
 
 constexpr vaccel_backend table() {
-  vaccel_backend backend{};
-  backend.size = sizeof backend;
-  backend.abi_version = VACCEL_BACKEND_ABI;
-  backend.name = "opencl";
-  backend.description = "Linear algebra on an OpenCL device, by CLBlast";
+  vaccel_backend backend =
+      vaccel::backends::table_of("opencl", "Linear algebra on an OpenCL device, by CLBlast");
   backend.create = create;
-  backend.destroy = destroy;
   backend.version = version;
   backend.devices = devices;
   backend.linalg = &kLinalg;

@@ -92,8 +92,10 @@ TEST(OpenclLibraries, ThatAreMissingAreTheReason) {
       problem_with("clblast", "/nonexistent/libclblast.so"),
       "UNAVAILABLE: cannot load /nonexistent/libclblast.so: cannot open shared object file: No such file or "
       "directory; [backend.opencl] clblast = \"PATH\" says where it is");
-  EXPECT_EQ(problem_with("library", "libc.so.6"),
+  EXPECT_EQ(problem_with("library", "libm.so.6"),
             "UNAVAILABLE: the library exports no clGetPlatformIDs: it is another one, or too old");
+  EXPECT_EQ(problem_with("clblast", "libm.so.6"),
+            "UNAVAILABLE: the library exports no CLBlastSgemm: it is another one, or too old");
 }
 
 // The loader looks for drivers once in a process, so this needs one in which nobody has.
@@ -110,6 +112,22 @@ TEST(OpenclLibraries, WithoutADriverSaySo) {
       ::testing::ExitedWithCode(0),
       "UNAVAILABLE: no OpenCL platform: the loader found no driver .clGetPlatformIDs: "
       "CL_PLATFORM_NOT_FOUND_KHR, -1001");
+}
+
+// A driver that was uninstalled, and left its registration behind.
+TEST(OpenclLibraries, WithADriverThatHasGoneSaySo) {
+  if (::dlopen("libOpenCL.so.1", RTLD_NOW) == nullptr) GTEST_SKIP() << "skipped: " << ::dlerror();
+  const TemporaryFolder vendors;
+  runtime::testing::write_text(vendors.path() / "gone.icd", "/nonexistent/libdriver.so\n");
+  ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_EXIT(
+      {
+        ::setenv("OCL_ICD_VENDORS", vendors.path().c_str(), 1);
+        const std::string problem = Backend().problem();
+        std::fprintf(stderr, "%s\n", problem.c_str());
+        std::_Exit(problem.empty() ? 1 : 0);
+      },
+      ::testing::ExitedWithCode(0), "UNAVAILABLE: no OpenCL platform: the loader found no driver");
 }
 
 TEST_F(OpenclTest, CompilesAtStartWhenAsked) {

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "options.h"
 
-#include <charconv>
 #include <string_view>
+
+#include "common/option_values.h"
 
 namespace vaccel::opencl {
 namespace {
 
 // Less than this and blocks would be all overhead.
-constexpr size_t kLeastBuffer = 4096;
+constexpr uint64_t kLeastBuffer = 4096;
 
 constexpr vaccel_dtype kTypes[] = {VACCEL_FLOAT32, VACCEL_FLOAT64, VACCEL_FLOAT16, VACCEL_BFLOAT16};
 
@@ -19,17 +20,6 @@ cl_device_type parse_type(const vaccel_backend_option& option) {
   if (value == "cpu") return CL_DEVICE_TYPE_CPU;
   refuse(VACCEL_INVALID_ARGUMENT, "%s: 'type' is \"%s\"; it must be gpu, accelerator or cpu", option.where,
          option.value);
-}
-
-size_t parse_limit(const vaccel_backend_option& option) {
-  const std::string_view value = option.value;
-  size_t bytes = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), bytes);
-  if (error != std::errc() || end != value.data() + value.size() || bytes < kLeastBuffer) {
-    refuse(VACCEL_INVALID_ARGUMENT, "%s: 'buffer_limit' is %s; it must be a number of bytes, at least %zu",
-           option.where, option.value, kLeastBuffer);
-  }
-  return bytes;
 }
 
 vaccel_dtype parse_warm_up(const vaccel_backend_option& option) {
@@ -76,14 +66,12 @@ Options parse_options(const vaccel_backend_option* options, size_t count) {
     } else if (key == "cache") {
       parsed.cache = option.value;
     } else if (key == "buffer_limit") {
-      parsed.buffer_limit = parse_limit(option);
+      parsed.buffer_limit = backends::parse_bytes(option, kLeastBuffer);
     } else if (key == "warm_up" || key.starts_with("warm_up.")) {
       parsed.warm_up.push_back(parse_warm_up(option));
     } else {
-      refuse(VACCEL_INVALID_ARGUMENT,
-             "%s: unknown option '%s'; there are: library, clblast, platform, type, device, cache, warm_up, "
-             "buffer_limit",
-             option.where, option.key);
+      backends::refuse_unknown(option,
+                               "library, clblast, platform, type, device, cache, warm_up, buffer_limit");
     }
   }
   return parsed;

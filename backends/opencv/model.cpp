@@ -3,20 +3,12 @@
 
 #include <algorithm>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <limits>
 
 #include "failure.h"
 
 namespace vaccel::opencv {
 namespace {
-
-std::string read_file(const char* path) {
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream) refuse(VACCEL_NOT_FOUND, "cannot read %s", path);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
 
 // Both sides of the graph must be what OpenCV computes with.
 std::vector<vaccel_tensor_info> describe(const char* kind, const std::vector<OnnxValue>& values) {
@@ -129,15 +121,12 @@ std::string words_of(const cv::Exception& exception) {
 }
 
 Model::Model(const Options& options, const vaccel_backend_model_source& source)
-    : own_bytes_(source.data == nullptr ? read_file(source.path) : std::string()),
-      bytes_(source.data == nullptr
-                 ? std::string_view(own_bytes_)
-                 : std::string_view(static_cast<const char*>(source.data), source.data_size)),
-      file_(read_onnx_file(bytes_)),
+    : bytes_(source),
+      file_(read_onnx_file(bytes_.bytes())),
       input_infos_(describe("input", file_.inputs)),
       output_infos_(describe("output", file_.outputs)),
       output_names_(names_of(file_.outputs)),
-      nets_([this, target = options.target] { return read_net(bytes_, file_.opset, target); },
+      nets_([this, target = options.target] { return read_net(bytes_.bytes(), file_.opset, target); },
             static_cast<size_t>(options.instances)) {
   if (output_infos_.empty()) refuse(VACCEL_INVALID_ARGUMENT, "the model has no outputs");
 }

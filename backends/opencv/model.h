@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/model_file.h"
 #include "net_pool.h"
 #include "onnx_file.h"
 #include "options.h"
@@ -35,8 +36,7 @@ class Model {
  private:
   bool copy_out(const cv::Mat& result, vaccel_backend_run& run, size_t index) const;
 
-  std::string own_bytes_;  // where the source is a path
-  std::string_view bytes_;
+  backends::ModelBytes bytes_;
   OnnxFile file_;
   std::vector<vaccel_tensor_info> input_infos_;
   std::vector<vaccel_tensor_info> output_infos_;

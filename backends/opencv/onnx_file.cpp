@@ -8,11 +8,13 @@
 #include <limits>
 #include <set>
 
+#include "common/protobuf_reader.h"
 #include "failure.h"
-#include "protobuf_reader.h"
 
 namespace vaccel::opencv {
 namespace {
+
+using backends::ProtobufReader;
 
 constexpr int kDeepestGraph = 16;  // graphs within attributes of nodes of graphs
 

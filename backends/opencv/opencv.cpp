@@ -2,20 +2,19 @@
 //
 // The backend "opencv": ONNX models on OpenCV's DNN module. This file has the table and the border of the C interface;
 // model.cpp runs models, onnx_file.cpp reads what OpenCV does not tell.
-#include <exception>
 #include <memory>
-#include <new>
 #include <opencv2/core/utils/logger.hpp>
 #include <string>
 #include <string_view>
 
+#include "common/table.h"
 #include "failure.h"
 #include "model.h"
 #include "options.h"
 
-using vaccel::opencv::Failure;
 using vaccel::opencv::Model;
 using vaccel::opencv::Options;
+using vaccel::opencv::refuse;
 
 struct vaccel_backend_instance {
   Options options;
@@ -29,23 +28,17 @@ struct vaccel_backend_model {
 
 namespace {
 
-// Runs `body`, which returns a vaccel_status; exceptions end here.
+// Runs `body`, which returns a vaccel_status; exceptions end here, OpenCV's own with what is left of their words.
 template <typename Body>
 vaccel_status guarded(const vaccel_backend_error& error, Body body) {
-  try {
-    return body();
-  } catch (const Failure& failure) {
-    return error.fail(error.context, failure.status, failure.sentence.c_str());
-  } catch (const cv::Exception& exception) {
-    const vaccel_status status =
-        exception.code == cv::Error::StsNoMem ? VACCEL_RESOURCE_EXHAUSTED : VACCEL_INTERNAL;
-    return error.fail(error.context, status,
-                      ("OpenCV failed: " + vaccel::opencv::words_of(exception)).c_str());
-  } catch (const std::bad_alloc&) {
-    return error.fail(error.context, VACCEL_RESOURCE_EXHAUSTED, "no memory");
-  } catch (const std::exception& exception) {
-    return error.fail(error.context, VACCEL_INTERNAL, exception.what());
-  }
+  return vaccel::backends::guarded(error, [&] {
+    try {
+      return body();
+    } catch (const cv::Exception& exception) {
+      refuse(exception.code == cv::Error::StsNoMem ? VACCEL_RESOURCE_EXHAUSTED : VACCEL_INTERNAL,
+             "OpenCV failed: %s", vaccel::opencv::words_of(exception).c_str());
+    }
+  });
 }
 
 // OpenCV prints what goes wrong, besides throwing it. How much is one setting for the process.
@@ -68,9 +61,6 @@ vaccel_status create(const vaccel_backend_host* /*host*/, const vaccel_backend_o
   });
 }
 
-void destroy(vaccel_backend_instance* instance) {
-  delete instance;
-}
 const char* version(vaccel_backend_instance* instance) {
   return instance->version.c_str();
 }
@@ -91,37 +81,19 @@ vaccel_status model_open(vaccel_backend_instance* instance, const vaccel_backend
   });
 }
 
-void model_close(vaccel_backend_model* model) {
-  delete model;
-}
-
-void model_describe(vaccel_backend_model* model, const vaccel_tensor_info** inputs, size_t* input_count,
-                    const vaccel_tensor_info** outputs, size_t* output_count) {
-  *inputs = model->model.inputs().data();
-  *input_count = model->model.inputs().size();
-  *outputs = model->model.outputs().data();
-  *output_count = model->model.outputs().size();
-}
-
 vaccel_status model_run(vaccel_backend_model* model, vaccel_backend_run* run) {
   return guarded(run->error, [&] { return model->model.run(*run); });
 }
 
 // No VACCEL_BACKEND_COPIES_MODELS: further nets are read from the same bytes.
 constexpr vaccel_backend table() {
-  vaccel_backend backend{};
-  backend.size = sizeof backend;
-  backend.abi_version = VACCEL_BACKEND_ABI;
-  backend.name = "opencv";
-  backend.description = "Models in ONNX format, by OpenCV's DNN module";
+  vaccel_backend backend =
+      vaccel::backends::model_table_of("opencv", "Models in ONNX format, by OpenCV's DNN module");
   backend.create = create;
-  backend.destroy = destroy;
   backend.version = version;
   backend.devices = devices;
   backend.score = score;
   backend.model_open = model_open;
-  backend.model_close = model_close;
-  backend.model_describe = model_describe;
   backend.model_run = model_run;
   return backend;
 }

@@ -6,6 +6,8 @@
 #include <random>
 #include <thread>
 
+#include "../common/model_source_testing.h"
+#include "../common/other_library_testing.h"
 #include "../onnxruntime/onnx_testing.h"
 #include "runtime/runtime_testing.h"
 
@@ -211,6 +213,26 @@ TEST_F(OpencvModels, WithWeightsInOtherFilesAreRefused) {
   EXPECT_NE(sentence.find("which are not loaded; save it as one file"), std::string::npos) << sentence;
 }
 
+// Wherever they are, and however the model comes.
+TEST_F(OpencvModels, ReadNoOtherFile) {
+  const backend_testing::FolderWithWeights weights("12345678");
+  const backend_testing::ModelOpener opener("opencv", "onnx");
+  for (const std::string& name : weights.names()) {
+    const std::string bytes = OnnxModel()
+                                  .input("x", kFloat, {2})
+                                  .output("y", kFloat, {2})
+                                  .external_weight("w", 2, name)
+                                  .node("Add", {"x", "w"}, {"y"})
+                                  .file();
+    const std::filesystem::path file = weights.models() / "model.onnx";
+    runtime::testing::write_text(file, bytes);
+    for (const std::string& outcome : {opener.from_memory(bytes), opener.from_file(file)}) {
+      EXPECT_TRUE(outcome.starts_with("INVALID_ARGUMENT: the model keeps weights ('w') in other files "))
+          << name << ": " << outcome;
+    }
+  }
+}
+
 TEST_F(OpencvModels, ThatWantAHundredGigabytesAreRefused) {
   // By a weight that the file does not have.
   const Message weight = Message().number(1, 250'000).number(1, 100'000).number(2, kFloat).bytes(8, "w");
@@ -406,6 +428,22 @@ TEST_F(OpencvTest, KnowsItsOptions) {
             "f:1:1: 'instances' is 0; it must be an integer, 1 to 64");
   EXPECT_EQ(problem({{"target", "gpu", "f:1:1"}}),
             "f:1:1: 'target' is \"gpu\"; it must be cpu, opencl or opencl-fp16");
+}
+
+// In a process of its own, which has not loaded OpenCV yet.
+TEST(OpencvLibraries, OfAnotherVersionAreTheReason) {
+  const auto backend = runtime::testing::backend_folder() / "libvaccel-backend-opencv.so";
+  if (!std::filesystem::exists(backend)) GTEST_SKIP() << "skipped: no " << backend;
+  const backend_testing::FolderWithOtherLibrary folder({"libvaccel-backend-opencv.so"}, "libopencv_dnn.so");
+  ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_EXIT(
+      {
+        const auto loaded = runtime::BackendLibrary::load(folder.path() / "libvaccel-backend-opencv.so",
+                                                          "opencv", {}, [](int, const std::string&) {});
+        std::fprintf(stderr, "%s\n", loaded ? "it runs" : loaded.error().message().c_str());
+        std::_Exit(loaded ? 1 : 0);
+      },
+      ::testing::ExitedWithCode(0), "cannot load it: .*undefined symbol: .*cv");
 }
 
 // On a machine with an OpenCL GPU it runs there; on any other it says why not, and the CPU is not taken in secret.

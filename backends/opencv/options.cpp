@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "options.h"
 
-#include <charconv>
-#include <cstring>
 #include <opencv2/core/ocl.hpp>
 #include <opencv2/dnn.hpp>
 #include <string_view>
 
+#include "common/option_values.h"
 #include "failure.h"
 
 namespace vaccel::opencv {
@@ -19,17 +18,6 @@ struct NamedTarget {
 constexpr NamedTarget kTargets[] = {{"cpu", cv::dnn::DNN_TARGET_CPU},
                                     {"opencl", cv::dnn::DNN_TARGET_OPENCL},
                                     {"opencl-fp16", cv::dnn::DNN_TARGET_OPENCL_FP16}};
-
-int parse_integer(const vaccel_backend_option& option, int least, int most) {
-  int value = 0;
-  const char* end = option.value + std::strlen(option.value);
-  const auto [stopped, error] = std::from_chars(option.value, end, value);
-  if (error != std::errc() || stopped != end || value < least || value > most) {
-    refuse(VACCEL_INVALID_ARGUMENT, "%s: '%s' is %s; it must be an integer, %d to %d", option.where,
-           option.key, option.value, least, most);
-  }
-  return value;
-}
 
 int parse_target(const vaccel_backend_option& option) {
   for (const NamedTarget& one : kTargets) {
@@ -49,12 +37,11 @@ Options parse_options(const vaccel_backend_option* options, size_t count) {
     if (key == "target") {
       parsed.target = parse_target(option);
     } else if (key == "threads") {
-      parsed.threads = parse_integer(option, 0, 1024);
+      parsed.threads = backends::parse_integer(option, 0, backends::kMostThreads);
     } else if (key == "instances") {
-      parsed.instances = parse_integer(option, 1, 64);
+      parsed.instances = backends::parse_integer(option, 1, 64);
     } else {
-      refuse(VACCEL_INVALID_ARGUMENT, "%s: unknown option '%s'; there are: target, threads, instances",
-             option.where, option.key);
+      backends::refuse_unknown(option, "target, threads, instances");
     }
   }
   return parsed;

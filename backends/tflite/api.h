@@ -11,20 +11,14 @@
 #include <string>
 #include <string_view>
 
+#include "common/failure.h"
 #include "vaccel/backend.h"
 
 namespace vaccel::tflite {
 
-/// A failure on its way to vaccel_backend_error.
-struct Failure {
-  vaccel_status status;
-  std::string sentence;
-};
-
-[[noreturn, gnu::format(printf, 2, 3)]] void refuse(vaccel_status status, const char* format, ...);
-
-/// A name out of a model's file, as a sentence may have it: at most 80 bytes, and no control characters.
-std::string printable(std::string_view name);
+using backends::Failure;
+using backends::printable;
+using backends::refuse;
 
 template <typename T>
 struct Release {

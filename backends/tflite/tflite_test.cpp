@@ -426,6 +426,23 @@ class TfliteMobilenetTest : public ::testing::Test {
   }
 };
 
+TEST_F(TfliteMobilenetTest, LabelsThatDoNotFitAreRefused) {
+  const runtime::testing::TemporaryFolder folder;
+  std::filesystem::copy(runtime::testing::real_catalogue() / "mobilenet-tflite",
+                        folder.path() / "mobilenet-tflite", std::filesystem::copy_options::recursive);
+  runtime::testing::write_text(folder.path() / "mobilenet-tflite" / "labels.txt", "one\ntwo\n");
+  const auto description = folder.path() / "mobilenet-tflite" / "model.toml";
+  std::string text = runtime::testing::read_text(description);
+  text.resize(text.find("labels_sha256"));
+  runtime::testing::write_text(description, text);
+  const auto runtime = runtime::testing::make_runtime(folder.path());
+  const auto opened = runtime->open_model("mobilenet-tflite");
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().message(),
+            "model 'mobilenet-tflite' cannot be used: labels.txt has 2 labels, and its output "
+            "'MobilenetV1/Predictions/Reshape_1' has 1001 classes");
+}
+
 TEST_F(TfliteMobilenetTest, SeesTheSameCatAsOnnxRuntime) {
   for (const char* xnnpack : {"true", "false"}) {
     SCOPED_TRACE(xnnpack);

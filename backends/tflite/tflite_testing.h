@@ -12,25 +12,13 @@
 #include <string>
 #include <vector>
 
+#include "../common/sanitizers_testing.h"
 #include "runtime/runtime_testing.h"
 
 namespace vaccel::tflite::testing {
 
-#if defined(__has_feature)
-constexpr bool kAddressSanitizer = __has_feature(address_sanitizer);
-constexpr bool kThreadSanitizer = __has_feature(thread_sanitizer);
-#else
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool kAddressSanitizer = true;
-#else
-constexpr bool kAddressSanitizer = false;
-#endif
-#if defined(__SANITIZE_THREAD__)
-constexpr bool kThreadSanitizer = true;
-#else
-constexpr bool kThreadSanitizer = false;
-#endif
-#endif
+using backend_testing::kAddressSanitizer;
+using backend_testing::kThreadSanitizer;
 
 /// TensorType of the schema.
 enum FileType : int8_t {

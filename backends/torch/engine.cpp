@@ -5,6 +5,7 @@
 // signature.cpp tells what they take and return.
 #include <string>
 
+#include "common/table.h"
 #include "failure.h"
 #include "framework.h"
 #include "model.h"
@@ -38,9 +39,6 @@ vaccel_status create(const vaccel_backend_host* host, const vaccel_backend_optio
   });
 }
 
-void destroy(vaccel_backend_instance* instance) {
-  delete instance;
-}
 const char* devices(vaccel_backend_instance* instance) {
   return instance->devices.c_str();
 }
@@ -53,33 +51,16 @@ vaccel_status model_open(vaccel_backend_instance* instance, const vaccel_backend
   });
 }
 
-void model_close(vaccel_backend_model* model) {
-  delete model;
-}
-
-void model_describe(vaccel_backend_model* model, const vaccel_tensor_info** inputs, size_t* input_count,
-                    const vaccel_tensor_info** outputs, size_t* output_count) {
-  *inputs = model->model.inputs().data();
-  *input_count = model->model.inputs().size();
-  *outputs = model->model.outputs().data();
-  *output_count = model->model.outputs().size();
-}
-
 vaccel_status model_run(vaccel_backend_model* model, vaccel_backend_run* run) {
   return guarded(run->error, VACCEL_INTERNAL, "LibTorch failed: ", [&] { return model->model.run(*run); });
 }
 
 vaccel_backend table() {
-  vaccel_backend backend{};
-  backend.size = sizeof backend;
-  backend.abi_version = VACCEL_BACKEND_ABI;
-  backend.name = "torch";  // without what torch.cpp answers by itself
+  // Without what torch.cpp answers by itself.
+  vaccel_backend backend = vaccel::backends::model_table_of("torch", "");
   backend.create = create;
-  backend.destroy = destroy;
   backend.devices = devices;
   backend.model_open = model_open;
-  backend.model_close = model_close;
-  backend.model_describe = model_describe;
   backend.model_run = model_run;
   return backend;
 }

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "failure.h"
 
-#include <cstdarg>
-#include <cstdio>
-
 namespace vaccel::torch_backend {
 namespace {
 
@@ -27,15 +24,6 @@ bool begins_with(const std::string& text, const char* prefix) {
 }
 
 }  // namespace
-
-void refuse(vaccel_status status, const char* format, ...) {
-  char sentence[2048];
-  va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(sentence, sizeof sentence, format, arguments);
-  va_end(arguments);
-  throw Failure{status, sentence};
-}
 
 std::string line_of(const std::string& text) {
   // The stack of C++ functions comes after this line; it has no place in a sentence.

@@ -7,17 +7,13 @@
 #include <exception>
 #include <string>
 
+#include "common/failure.h"
 #include "vaccel/backend.h"
 
 namespace vaccel::torch_backend {
 
-/// A failure on its way to vaccel_backend_error.
-struct Failure {
-  vaccel_status status;
-  std::string sentence;
-};
-
-[[noreturn, gnu::format(printf, 2, 3)]] void refuse(vaccel_status status, const char* format, ...);
+using backends::Failure;
+using backends::refuse;
 
 /// The one line of an exception's text that says what was wrong: no stack of C++ functions, no listing of a script.
 std::string line_of(const std::string& text);
@@ -30,15 +26,16 @@ bool tells_of_memory(const std::string& text);
 template <typename Body>
 vaccel_status guarded(const vaccel_backend_error& error, vaccel_status status, const char* prefix,
                       Body body) {
-  try {
-    return body();
-  } catch (const Failure& failure) {
-    return error.fail(error.context, failure.status, failure.sentence.c_str());
-  } catch (const std::exception& exception) {
-    const std::string words = exception.what();
-    return error.fail(error.context, tells_of_memory(words) ? VACCEL_RESOURCE_EXHAUSTED : status,
-                      (prefix + line_of(words)).c_str());
-  }
+  return backends::guarded(error, [&] {
+    try {
+      return body();
+    } catch (const Failure&) {
+      throw;
+    } catch (const std::exception& exception) {
+      const std::string words = exception.what();
+      throw Failure{tells_of_memory(words) ? VACCEL_RESOURCE_EXHAUSTED : status, prefix + line_of(words)};
+    }
+  });
 }
 
 }  // namespace vaccel::torch_backend

@@ -2,30 +2,24 @@
 #include "options.h"
 
 #include <charconv>
-#include <cstring>
 #include <string_view>
 
+#include "common/option_values.h"
 #include "failure.h"
 
 namespace vaccel::torch_backend {
 namespace {
 
-constexpr int kMostThreads = 1024;
 constexpr int kMostDevices = 64;
 
-// All of `text` as a number, 0 to `most`.
-bool parse_number(std::string_view text, int most, int& value) {
-  const char* end = text.data() + text.size();
-  const auto [stopped, error] = std::from_chars(text.data(), end, value);
-  return error == std::errc() && stopped == end && value >= 0 && value <= most;
-}
-
 bool is_device(std::string_view text) {
+  if (text == "auto" || text == "cpu" || text == "cuda") return true;
   constexpr std::string_view kNumbered = "cuda:";
-  int number = 0;
-  return text == "auto" || text == "cpu" || text == "cuda" ||
-         (text.substr(0, kNumbered.size()) == kNumbered &&
-          parse_number(text.substr(kNumbered.size()), kMostDevices - 1, number));
+  if (text.substr(0, kNumbered.size()) != kNumbered) return false;
+  int number = -1;
+  const char* end = text.data() + text.size();
+  const auto [stopped, error] = std::from_chars(text.data() + kNumbered.size(), end, number);
+  return error == std::errc() && stopped == end && number >= 0 && number < kMostDevices;
 }
 
 }  // namespace
@@ -42,13 +36,9 @@ Options parse_options(const vaccel_backend_option* options, size_t count) {
       }
       parsed.device = option.value;
     } else if (key == "threads") {
-      if (!parse_number(option.value, kMostThreads, parsed.threads)) {
-        refuse(VACCEL_INVALID_ARGUMENT, "%s: 'threads' is %s; it must be an integer, 0 to %d", option.where,
-               option.value, kMostThreads);
-      }
+      parsed.threads = backends::parse_integer(option, 0, backends::kMostThreads);
     } else {
-      refuse(VACCEL_INVALID_ARGUMENT, "%s: unknown option '%s'; there are: device, threads", option.where,
-             option.key);
+      backends::refuse_unknown(option, "device, threads");
     }
   }
   return parsed;

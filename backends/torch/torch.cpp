@@ -13,6 +13,7 @@
 #include <system_error>
 #include <vector>
 
+#include "common/table.h"
 #include "failure.h"
 #include "options.h"
 
@@ -151,12 +152,8 @@ vaccel_status model_run(vaccel_backend_model* model, vaccel_backend_run* run) {
 }
 
 vaccel_backend table() {
-  vaccel_backend backend{};
-  backend.size = sizeof backend;
-  backend.abi_version = VACCEL_BACKEND_ABI;
+  vaccel_backend backend = vaccel::backends::table_of("torch", "Models in TorchScript, by LibTorch");
   backend.flags = VACCEL_BACKEND_COPIES_MODELS;
-  backend.name = "torch";
-  backend.description = "Models in TorchScript, by LibTorch";
   backend.create = create;
   backend.destroy = destroy;
   backend.version = version;

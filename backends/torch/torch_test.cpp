@@ -225,6 +225,16 @@ TEST_F(TorchModels, OfOtherFormatsAreRefused) {
   }
 }
 
+TEST_F(TorchModels, ThatAreCutOffAreRefusedWhereverThatIs) {
+  const std::string whole = with_weight("def forward(self, x):\n  return x + self.weight\n", 3, 3);
+  ASSERT_EQ(open(whole), "");
+  for (size_t size = 1; size < whole.size(); size += 23) {
+    const std::string sentence = open(whole.substr(0, size));
+    EXPECT_TRUE(sentence.starts_with("model 'm' cannot be used: LibTorch refuses the model: "))
+        << size << " bytes of " << whole.size() << ": " << sentence;
+  }
+}
+
 // Each byte of a small archive is changed once; what is not refused still runs or fails, and nothing breaks.
 TEST_F(TorchModels, ThatAreDamagedAnywhereAreRefusedOrRun) {
   const std::string whole = with_weight("def forward(self, x):\n  return x + self.weight\n", 3, 3);

@@ -193,6 +193,32 @@ TEST_P(Gemm, RefusesAResultThatOverlapsWhatIsRead) {
   EXPECT_EQ(all.values(), std::vector<double>(16, 1)) << "nothing may have been written";
 }
 
+// Whoever is to compute it: nothing of this reaches a backend, which would believe every number.
+TEST_P(Gemm, RefusesWhatReachesBeyondItsMemory) {
+  if (!does(VACCEL_LINALG_GEMM)) return;
+  const Elements eight(dtype(), std::vector<double>(8, 1));
+  const auto refused = [&](const std::vector<std::pair<const char*, int64_t>>& integers) {
+    TestCall call("gemm");
+    call.backend(backend()).input("a", dtype(), {8}, eight.bytes()).input("b", dtype(), {8}, eight.bytes());
+    for (const auto& [name, value] : integers)
+      call.integer(name, value);
+    EXPECT_EQ(call.run(runtime()), VACCEL_INVALID_ARGUMENT);
+    EXPECT_TRUE(call.outputs.empty()) << "memory was asked for";
+    return call.sentence;
+  };
+  EXPECT_EQ(refused({{"m", 2}, {"n", 2}, {"k", 3}, {"lda", 2}}),
+            "attribute 'lda' of operator 'gemm' is 2; it must be at least 3, a row of 'a'");
+  EXPECT_NE(refused({{"m", 2}, {"n", 2}, {"k", 2}, {"lda", 7}}).find("need 9"), std::string::npos);
+  for (const char* name : {"m", "n", "k", "lda", "ldb", "stride_a", "stride_b", "batch"}) {
+    for (const int64_t wrong : {int64_t{-1}, INT64_MIN, int64_t{1} << 31, int64_t{1} << 62, INT64_MAX}) {
+      std::vector<std::pair<const char*, int64_t>> integers{{"m", 2}, {"n", 2}, {"k", 2}, {"batch", 2}};
+      std::erase_if(integers, [&](const auto& one) { return std::strcmp(one.first, name) == 0; });
+      integers.emplace_back(name, wrong);
+      EXPECT_NE(refused(integers), "") << name << " " << wrong;
+    }
+  }
+}
+
 TEST_P(Gemm, ComputesNothingForACallThatWasCancelled) {
   if (!does(VACCEL_LINALG_GEMM)) return;
   const std::atomic<int> cancelled = 1;

@@ -57,6 +57,40 @@ TEST_P(Gemv, IsWithinTheBoundForRandomShapes) {
   }
 }
 
+TEST_P(Gemv, RefusesWhatReachesBeyondItsMemory) {
+  if (!does(VACCEL_LINALG_GEMV)) return;
+  const Elements six(dtype(), std::vector<double>(6, 1));
+  const Elements three(dtype(), std::vector<double>(3, 1));
+  for (const auto& [m, n, lda] : {std::array<int64_t, 3>{2, 3, 2},  // a row is longer
+                                  std::array<int64_t, 3>{2, 3, 4},  // the last row ends beyond a
+                                  std::array<int64_t, 3>{-2, 3, 3}, std::array<int64_t, 3>{INT64_MAX, 3, 3},
+                                  std::array<int64_t, 3>{2, 3, INT64_MAX}}) {
+    TestCall call("gemv");
+    call.backend(backend()).input("a", dtype(), {6}, six.bytes()).input("x", dtype(), {3}, three.bytes());
+    call.integer("m", m).integer("n", n).integer("lda", lda);
+    EXPECT_EQ(call.run(runtime()), VACCEL_INVALID_ARGUMENT) << m << " x " << n << ", " << lda;
+    EXPECT_TRUE(call.outputs.empty()) << "memory was asked for";
+  }
+}
+
+TEST_P(Gemv, RefusesAResultThatOverlapsWhatIsRead) {
+  if (!does(VACCEL_LINALG_GEMV)) return;
+  // a, x and y one behind the other, and the result one element into each.
+  Elements all(dtype(), std::vector<double>(8, 1));
+  const size_t size = all.bytes().size() / 8;
+  for (const size_t at : {1u, 5u, 7u}) {
+    TestCall call("gemv");
+    call.backend(backend()).real("beta", 1);
+    call.view("a", dtype(), {2, 2}, all.data(), 4 * size);
+    call.view("x", dtype(), {2}, all.data() + 4 * size, 2 * size);
+    call.view("y", dtype(), {2}, all.data() + 6 * size, 2 * size);
+    call.put_result_at(all.data() + at * size);
+    EXPECT_EQ(call.run(runtime()), VACCEL_INVALID_ARGUMENT);
+    EXPECT_NE(call.sentence.find("overlaps input '"), std::string::npos) << call.sentence;
+  }
+  EXPECT_EQ(all.values(), std::vector<double>(8, 1)) << "nothing may have been written";
+}
+
 INSTANTIATE_TEST_SUITE_P(Backends, Gemv, every_backend_and_type(), name_of_parameter);
 
 TEST(GemvArguments, SaysWhatDoesNotFit) {

@@ -156,6 +156,31 @@ TEST_P(Vectors, MinAndMax) {
   }
 }
 
+TEST_P(Vectors, RefuseAResultThatOverlapsWhatIsRead) {
+  if (!does(VACCEL_LINALG_AXPY)) return;
+  Elements all(dtype(), std::vector<double>(6, 1));
+  const size_t size = all.bytes().size() / 6;
+  for (const size_t at : {1u, 2u, 4u}) {  // beside y, which it may take the place of
+    TestCall call("axpy");
+    call.backend(backend());
+    call.view("x", dtype(), {3}, all.data(), 3 * size)
+        .view("y", dtype(), {3}, all.data() + 3 * size, 3 * size);
+    EXPECT_EQ(call.put_result_at(all.data() + at * size).run(runtime()), VACCEL_INVALID_ARGUMENT);
+    EXPECT_NE(call.sentence.find("overlaps input '"), std::string::npos) << call.sentence;
+  }
+  EXPECT_EQ(all.values(), std::vector<double>(6, 1)) << "nothing may have been written";
+}
+
+TEST_P(Vectors, RefuseOthersOfAnotherLength) {
+  if (!does(VACCEL_LINALG_DOT)) return;
+  TestCall call("dot");
+  call.backend(backend());
+  call.input("x", dtype(), {2}, Elements(dtype(), {1, 2}).bytes());
+  call.input("y", dtype(), {3}, Elements(dtype(), {1, 2, 3}).bytes());
+  EXPECT_EQ(call.run(runtime()), VACCEL_INVALID_ARGUMENT);
+  EXPECT_TRUE(call.outputs.empty()) << "memory was asked for";
+}
+
 INSTANTIATE_TEST_SUITE_P(Backends, Vectors, every_backend_and_type(), name_of_parameter);
 
 class VectorArguments : public ::testing::Test {

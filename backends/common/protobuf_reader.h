@@ -9,7 +9,7 @@
 
 #include "failure.h"
 
-namespace vaccel::opencv {
+namespace vaccel::backends {
 
 class ProtobufReader {
  public:
@@ -95,4 +95,4 @@ class ProtobufReader {
   std::string_view bytes_;
 };
 
-}  // namespace vaccel::opencv
+}  // namespace vaccel::backends
