@@ -239,6 +239,28 @@ void measure_opencl_product(const std::vector<Way>& ways, const Setting& setting
   }
 }
 
+// What it saves that weights stay where the work is done, for a session that shares no memory.
+void measure_resident_weights(const Session& session, const Setting& setting, Report& report) {
+  constexpr int64_t kRows = 4096;
+  constexpr int64_t kColumns = 1024;
+  const std::vector<float> weights = some_numbers(kRows * kColumns, 3);
+  const std::vector<float> input = some_numbers(kColumns, 4);
+  const DeviceBuffer resident(session, std::as_bytes(std::span(weights)), "openblas");
+  std::vector<float> ours(kRows), theirs(kRows);
+  const auto with = [&](const void* matrix, std::vector<float>& result) {
+    return [&session, &input, matrix, &result] {
+      session.apply(kRows, kColumns, matrix, input.data(), result.data(), "openblas");
+    };
+  };
+  const Side stays{with(resident.address(), ours)};
+  const Side travels{with(weights.data(), theirs)};
+  const std::string name = "gemv 4096 x 1024, float32, weights in a device buffer";
+  stays.sample();
+  travels.sample();
+  expect_same(name, ours, {theirs.data(), theirs.size()}, kProductTolerance);
+  add(name, {"no window", session, 0.5}, "weights travel", stays, travels, setting, report);
+}
+
 }  // namespace
 
 void measure_operators(const Setting& setting, Report& report) {
@@ -255,6 +277,8 @@ void measure_operators(const Setting& setting, Report& report) {
   }
   const std::vector<Way> product_ways{{"in process", local, 1.01}, {"through the window", remote, 1.05}};
   measure_products(product_ways, setting, report);
+  if (DirectBlas::load())
+    measure_resident_weights(Session(folder.agent_endpoint(), VACCEL_OPEN_NO_WINDOW), setting, report);
   or_skip("gemm, opencl", report, [&] { measure_opencl_product(product_ways, setting, report); });
 }
 

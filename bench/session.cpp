@@ -13,6 +13,19 @@ constexpr uint32_t kTop = 5;
 
 }  // namespace
 
+DeviceBuffer::DeviceBuffer(const Session& session, std::span<const std::byte> content, const char* backend) {
+  auto options = VACCEL_INIT(vaccel_buffer_options);
+  options.flags = VACCEL_BUFFER_DEVICE;
+  options.backend = backend;
+  vaccel_buffer* buffer = nullptr;
+  check(vaccel_buffer_alloc(session.get(), content.size(), &options, &buffer),
+        "cannot allocate a device buffer");
+  buffer_.reset(buffer);
+  check(vaccel_buffer_upload(session.get(), buffer, 0, content.data(), content.size(), nullptr),
+        "cannot upload");
+  check(vaccel_buffer_device_address(buffer, &address_), "a device buffer has no address");
+}
+
 Buffer::Buffer(const Session& session, size_t size) {
   auto options = VACCEL_INIT(vaccel_buffer_options);
   options.flags = VACCEL_BUFFER_SHARED;
@@ -99,6 +112,15 @@ float Session::infer(const vaccel_tensor* input, const vaccel_tensor* place, con
   const float first = *static_cast<const float*>(outputs->tensors[0].data);
   vaccel_outputs_free(outputs);
   return first;
+}
+
+void Session::apply(int64_t rows, int64_t columns, const void* a, const float* x, float* y,
+                    const char* backend) const {
+  auto options = VACCEL_INIT(vaccel_call_options);
+  options.backend = backend;
+  check(vaccel_gemv(session_, VACCEL_FLOAT32, VACCEL_ROW_MAJOR, VACCEL_NO_TRANSPOSE, rows, columns, 1, a,
+                    columns, x, 1, 0, y, 1, &options),
+        "cannot multiply");
 }
 
 void Session::multiply(int64_t n, const float* a, const float* b, float* c, const char* backend) const {

@@ -35,6 +35,21 @@ class Buffer {
   std::span<std::byte> bytes_;
 };
 
+/// Bytes where a backend computes.
+class DeviceBuffer {
+ public:
+  DeviceBuffer(const Session& session, std::span<const std::byte> content, const char* backend);
+  /// For calls' arguments.
+  [[nodiscard]] const void* address() const { return address_; }
+
+ private:
+  struct Free {
+    void operator()(vaccel_buffer* buffer) const { vaccel_buffer_free(buffer); }
+  };
+  std::unique_ptr<vaccel_buffer, Free> buffer_;
+  void* address_ = nullptr;
+};
+
 /// One tensor of bytes (or, with their count, of float32): an input, or a place for an output.
 class Tensor {
  public:
@@ -84,6 +99,9 @@ class Session {
               const char* backend = nullptr) const;
   /// c = a b, all of them n x n and in row-major order.
   void multiply(int64_t n, const float* a, const float* b, float* c, const char* backend) const;
+  /// y = a x, with a of rows x columns, row-major.
+  void apply(int64_t rows, int64_t columns, const void* a, const float* x, float* y,
+             const char* backend) const;
   /// How the session shares memory with the host, as a sentence.
   [[nodiscard]] std::string window() const;
 

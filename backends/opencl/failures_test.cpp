@@ -84,6 +84,32 @@ TEST_F(OpenclFailuresTest, MemoryThatStaysFullIsResourceExhausted) {
   }
 }
 
+// Memory that a session keeps: what is full, what is larger than one buffer may be, and what only shows as it is filled.
+TEST_F(OpenclFailuresTest, DeviceBuffersThatCannotBeAreResourceExhausted) {
+  const auto* memory = backend.library().table().memory;
+  ASSERT_NE(memory, nullptr);
+  const auto allocate = [&](size_t bytes) {
+    runtime::BackendFailure failure;
+    const vaccel_backend_error error = failure.sink();
+    void* address = nullptr;
+    const auto code = memory->allocate(backend.library().instance(), bytes, &error, &address);
+    if (code == VACCEL_OK) memory->release(backend.library().instance(), address);
+    return failure.outcome(code, "opencl");
+  };
+  EXPECT_TRUE(allocate(4096).ok());
+  const Status larger = allocate(size_t{1} << 50);
+  EXPECT_EQ(larger.code(), VACCEL_RESOURCE_EXHAUSTED);
+  EXPECT_NE(larger.message().find("that one buffer may have"), std::string::npos) << larger.message();
+  fail_next("clCreateBuffer", 2, CL_MEM_OBJECT_ALLOCATION_FAILURE);
+  EXPECT_EQ(allocate(4096).code(), VACCEL_RESOURCE_EXHAUSTED);
+  fail_next("clFinish", 1, CL_OUT_OF_RESOURCES);
+  EXPECT_EQ(allocate(4096).code(), VACCEL_RESOURCE_EXHAUSTED);
+  fail_next("clFinish", 2, CL_DEVICE_NOT_AVAILABLE);
+  EXPECT_EQ(allocate(4096).code(), VACCEL_UNAVAILABLE);
+  fail_next("clFinish", 0, 0);
+  EXPECT_TRUE(allocate(4096).ok());
+}
+
 TEST_F(OpenclFailuresTest, MemoryThatIsFullAsTheDeviceWorksIsResourceExhausted) {
   fail_next("clFinish", 1, CL_OUT_OF_RESOURCES);
   EXPECT_EQ(add(1000), "RESOURCE_EXHAUSTED: clFinish failed: CL_OUT_OF_RESOURCES (-5)");
