@@ -100,6 +100,11 @@ void model_describe(vaccel_backend_model* model, const vaccel_tensor_info** inpu
   *output_count = model->model.outputs().size();
 }
 
+void model_metadata(vaccel_backend_model* model, const vaccel_metadata** pairs, size_t* count) {
+  *pairs = model->model.metadata().data();
+  *count = model->model.metadata().size();
+}
+
 vaccel_status model_run(vaccel_backend_model* model, vaccel_backend_run* run) {
   return guarded(run->error, [&] { return model->model.run(*run); });
 }
@@ -120,6 +125,7 @@ constexpr vaccel_backend table() {
   backend.model_close = model_close;
   backend.model_describe = model_describe;
   backend.model_run = model_run;
+  backend.model_metadata = model_metadata;
   return backend;
 }
 

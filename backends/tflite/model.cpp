@@ -106,6 +106,8 @@ Model::Model(const Api& api, Delegates& delegates, const Options& options,
   open_first();
   describe(file_.inputs, inputs_);
   describe(file_.outputs, outputs_);
+  for (const auto& [key, value] : file_.metadata)
+    metadata_.push_back({key.c_str(), value.c_str()});
 }
 
 std::unique_ptr<Interpreter> Model::make_interpreter() {

@@ -50,6 +50,8 @@ class Model {
   [[nodiscard]] const std::vector<vaccel_tensor_info>& inputs() const { return inputs_; }
   [[nodiscard]] const std::vector<vaccel_tensor_info>& outputs() const { return outputs_; }
 
+  [[nodiscard]] const std::vector<vaccel_metadata>& metadata() const { return metadata_; }
+
   /// From many threads at once.
   vaccel_status run(vaccel_backend_run& run);
 
@@ -67,6 +69,7 @@ class Model {
   InterpreterPool pool_;
   std::vector<vaccel_tensor_info> inputs_;
   std::vector<vaccel_tensor_info> outputs_;
+  std::vector<vaccel_metadata> metadata_;
 };
 
 }  // namespace vaccel::tflite

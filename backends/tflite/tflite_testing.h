@@ -143,7 +143,14 @@ class TfliteModel {
     std::vector<Offset> graphs;
     for (const Graph& graph : graphs_)
       graphs.push_back(writer.graph(graph));
-    return writer.finish(schema_version, graphs);
+    return writer.finish(schema_version, graphs, description_, metadata_);
+  }
+  /// What the file says of itself; metadata are names and the bytes of their buffers.
+  TfliteModel& about(const std::string& description,
+                     std::vector<std::pair<std::string, std::string>> metadata) {
+    description_ = description;
+    metadata_ = std::move(metadata);
+    return *this;
   }
 
  private:
@@ -172,7 +179,20 @@ class TfliteModel {
       });
     }
 
-    std::string finish(uint32_t schema_version, const std::vector<Offset>& graphs) {
+    std::string finish(uint32_t schema_version, const std::vector<Offset>& graphs,
+                       const std::string& description,
+                       const std::vector<std::pair<std::string, std::string>>& metadata) {
+      std::vector<Offset> entries;
+      for (const auto& [name, content] : metadata) {
+        buffers_.push_back(buffer(content));
+        const auto text = builder_.CreateString(name);
+        entries.push_back(table([&] {
+          offset(0, text);
+          builder_.AddElement<uint32_t>(place(1), static_cast<uint32_t>(buffers_.size() - 1), 0);
+        }));
+      }
+      const auto words = builder_.CreateString(description);
+      const auto entry_vector = builder_.CreateVector(entries);
       const auto codes = builder_.CreateVector(codes_);
       const auto subgraphs = builder_.CreateVector(graphs);
       const auto buffers = builder_.CreateVector(buffers_);
@@ -180,7 +200,9 @@ class TfliteModel {
         builder_.AddElement<uint32_t>(place(0), schema_version, 0);
         offset(1, codes);
         offset(2, subgraphs);
+        if (!description.empty()) offset(3, words);
         offset(4, buffers);
+        if (!entries.empty()) offset(6, entry_vector);
       });
       builder_.Finish(model, "TFL3");
       return {reinterpret_cast<const char*>(builder_.GetBufferPointer()), builder_.GetSize()};
@@ -272,6 +294,8 @@ class TfliteModel {
   };
 
   std::vector<Graph> graphs_;
+  std::string description_;
+  std::vector<std::pair<std::string, std::string>> metadata_;
 };
 
 /// "y" has the values of "x"; at most one dimension is -1.

@@ -408,6 +408,18 @@ Result<std::unique_ptr<ModelList>> LocalTransport::list_models() {
   return std::make_unique<ModelList>(std::move(infos));
 }
 
+Result<std::unique_ptr<OperatorList>> LocalTransport::list_operators() {
+  const std::lock_guard lock(describing_);
+  Sentence sentence;
+  const vaccel_operator_list* list = nullptr;
+  const auto code = table_.list_operators(runtime_, &sentence.sink(), &list);
+  if (code != VACCEL_OK) return Unexpected{sentence.status(code)};
+  std::vector<wire::OperatorInfo> infos;
+  for (size_t index = 0; index < list->count; ++index)
+    infos.push_back(copy_operator(*list->operators[index]));
+  return std::make_unique<OperatorList>(std::move(infos));
+}
+
 Result<std::unique_ptr<Model>> LocalTransport::describe_model(const char* name) {
   const std::lock_guard lock(describing_);
   Sentence sentence;

@@ -76,6 +76,9 @@ struct RuntimeTable {
   vaccel_status (*list_models)(Runtime* runtime, const ErrorSink* error, const vaccel_model_list** list);
   vaccel_status (*describe_model)(Runtime* runtime, const char* name, const ErrorSink* error,
                                   const vaccel_model** description);
+  /// Lives as the descriptions do.
+  vaccel_status (*list_operators)(Runtime* runtime, const ErrorSink* error,
+                                  const vaccel_operator_list** list);
 };
 
 using RuntimeEntry = const RuntimeTable* (*)();

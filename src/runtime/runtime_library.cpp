@@ -108,8 +108,16 @@ vaccel_status describe_model(Runtime* runtime, const char* name, const ErrorSink
   });
 }
 
+vaccel_status list_operators(Runtime* runtime, const ErrorSink* error, const vaccel_operator_list** list) {
+  return guarded(error, [&]() -> Status {
+    *list = &runtime->list_operators();
+    return {};
+  });
+}
+
 constexpr RuntimeTable kTable{sizeof(RuntimeTable), kRuntimeAbi, 0,    create,   destroy,     open_model,
-                              close_model,          call,        post, describe, list_models, describe_model};
+                              close_model,          call,        post, describe, list_models, describe_model,
+                              list_operators};
 
 }  // namespace
 }  // namespace vaccel::runtime

@@ -86,6 +86,12 @@ inline fb::Offset<schema::TensorInfo> put_tensor_info(fb::FlatBufferBuilder& fla
   return schema::CreateTensorInfo(flat, name, static_cast<uint8_t>(info.dtype), shape, info.rank < 0);
 }
 
+inline fb::Offset<schema::Metadata> put_metadata(fb::FlatBufferBuilder& flat, const Metadata& pair) {
+  const auto key = put_text(flat, pair.key, kMaxNameBytes);
+  const auto value = put_text(flat, pair.value);
+  return schema::CreateMetadata(flat, key, value);
+}
+
 inline fb::Offset<schema::ModelInfo> put_model(fb::FlatBufferBuilder& flat, const ModelInfo& model) {
   const auto name = put_text(flat, model.name, kMaxNameBytes);
   const auto task = put_text(flat, model.task, kMaxNameBytes);
@@ -96,8 +102,9 @@ inline fb::Offset<schema::ModelInfo> put_model(fb::FlatBufferBuilder& flat, cons
   const auto problem = put_text(flat, model.problem, 512);
   const auto inputs = put_all(flat, model.inputs, put_tensor_info);
   const auto outputs = put_all(flat, model.outputs, put_tensor_info);
+  const auto metadata = put_all(flat, model.metadata, put_metadata);
   return schema::CreateModelInfo(flat, name, task, description, version, license, backend, problem, inputs,
-                                 outputs);
+                                 outputs, metadata);
 }
 
 inline fb::Offset<schema::BackendInfo> put_backend(fb::FlatBufferBuilder& flat, const BackendInfo& backend) {
@@ -106,6 +113,29 @@ inline fb::Offset<schema::BackendInfo> put_backend(fb::FlatBufferBuilder& flat, 
   const auto devices = put_text(flat, backend.devices, kMaxNameBytes);
   const auto problem = put_text(flat, backend.problem, 512);
   return schema::CreateBackendInfo(flat, name, version, devices, problem);
+}
+
+inline fb::Offset<schema::OperatorPart> put_operator_part(fb::FlatBufferBuilder& flat,
+                                                          const OperatorPart& part) {
+  const auto name = put_text(flat, part.name, kMaxNameBytes);
+  const auto type = put_text(flat, part.type, kMaxNameBytes);
+  const auto description = put_text(flat, part.description, 512);
+  return schema::CreateOperatorPart(flat, static_cast<uint8_t>(part.kind), name, type, description);
+}
+
+inline fb::Offset<schema::OperatorBackend> put_operator_backend(fb::FlatBufferBuilder& flat,
+                                                                const OperatorBackend& backend) {
+  const auto name = put_text(flat, backend.name, kMaxNameBytes);
+  return schema::CreateOperatorBackend(flat, name, static_cast<uint8_t>(backend.dtype),
+                                       static_cast<uint8_t>(backend.score));
+}
+
+inline fb::Offset<schema::OperatorInfo> put_operator(fb::FlatBufferBuilder& flat, const OperatorInfo& info) {
+  const auto name = put_text(flat, info.name, kMaxNameBytes);
+  const auto description = put_text(flat, info.description, 512);
+  const auto parts = put_all(flat, info.parts, put_operator_part);
+  const auto backends = put_all(flat, info.backends, put_operator_backend);
+  return schema::CreateOperatorInfo(flat, name, description, parts, backends);
 }
 
 template <typename T>
@@ -211,6 +241,35 @@ class Checker {
       info.shape[static_cast<size_t>(axis)] = element(*source.shape(), static_cast<size_t>(axis));
     }
     if (source.any_rank()) info.rank = -1;
+    return info;
+  }
+
+  OperatorInfo operator_info(const schema::OperatorInfo& source) {
+    OperatorInfo info{.name = text(source.name(), "an operator's name", kMaxNameBytes),
+                      .description = text(source.description(), "an operator's description", kMaxTextBytes),
+                      .parts = {},
+                      .backends = {}};
+    for (size_t index = 0; index < count(source.parts(), "parts of an operator", kMaxOperatorParts);
+         ++index) {
+      const auto& from = *source.parts()->Get(static_cast<uint32_t>(index));
+      if (from.kind() < VACCEL_OPERATOR_INPUT || from.kind() > VACCEL_OPERATOR_ATTRIBUTE) {
+        note(failure(VACCEL_INVALID_ARGUMENT, "a part of an operator is of kind %d, which is none",
+                     from.kind()));
+      }
+      info.parts.push_back({from.kind(), text(from.name(), "a part's name", kMaxNameBytes),
+                            text(from.type(), "a part's type", kMaxNameBytes),
+                            text(from.description(), "a part's description", kMaxTextBytes)});
+    }
+    for (size_t index = 0; index < count(source.backends(), "backends of an operator", kMaxOperatorBackends);
+         ++index) {
+      const auto& from = *source.backends()->Get(static_cast<uint32_t>(index));
+      if (from.dtype() != 0 && !is_known_dtype(from.dtype())) {
+        note(failure(VACCEL_INVALID_ARGUMENT, "an operator's backend is for dtype %d, which is none",
+                     from.dtype()));
+      }
+      info.backends.push_back(
+          {text(from.name(), "a backend's name", kMaxNameBytes), from.dtype(), from.score()});
+    }
     return info;
   }
 

@@ -72,8 +72,10 @@ std::span<const std::byte> Encoder::encode(const Description& description) {
   const auto server = put_text(flat, description.server, kMaxNameBytes);
   const auto backends = put_all(flat, description.backends, put_backend);
   const auto models = put_all(flat, description.models, put_model);
-  return finish(flat, schema::CreateDescription(flat, server, description.worker_count,
-                                                description.model_count, backends, models, description.more));
+  const auto operators = put_all(flat, description.operators, put_operator);
+  return finish(flat,
+                schema::CreateDescription(flat, server, description.worker_count, description.model_count,
+                                          backends, models, description.more, operators));
 }
 
 std::span<const std::byte> Encoder::encode(const Call& call) {
@@ -224,7 +226,8 @@ Result<Describe> decode_describe(std::span<const std::byte> body) {
                       .backend = check.text(from.backend(), "a model's backend", kMaxNameBytes),
                       .problem = check.text(from.problem(), "a model's problem", kMaxTextBytes),
                       .inputs = {},
-                      .outputs = {}};
+                      .outputs = {},
+                      .metadata = {}};
       for (size_t input = 0; input < check.count(from.inputs(), "inputs of a model", kMaxTensors); ++input) {
         model.inputs.push_back(check.tensor_info(*from.inputs()->Get(static_cast<uint32_t>(input))));
       }
@@ -232,7 +235,18 @@ Result<Describe> decode_describe(std::span<const std::byte> body) {
            ++output) {
         model.outputs.push_back(check.tensor_info(*from.outputs()->Get(static_cast<uint32_t>(output))));
       }
+      for (size_t pair = 0; pair < check.count(from.metadata(), "metadata of a model", kMaxMetadata);
+           ++pair) {
+        const auto& one = *from.metadata()->Get(static_cast<uint32_t>(pair));
+        model.metadata.push_back({check.text(one.key(), "a key of metadata", kMaxNameBytes),
+                                  check.text(one.value(), "a value of metadata", kMaxTextBytes)});
+      }
       description.models.push_back(std::move(model));
+    }
+    for (size_t index = 0; index < check.count(source.operators(), "operators", kMaxOperatorsInBody);
+         ++index) {
+      description.operators.push_back(
+          check.operator_info(*source.operators()->Get(static_cast<uint32_t>(index))));
     }
     return check.done(std::move(description));
   });

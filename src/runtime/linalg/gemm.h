@@ -23,6 +23,7 @@ class GemmOperator final : public Operator {
   GemmOperator(const BackendChoice& backends, CancelWatcher& watcher)
       : Operator("gemm"), backends_(backends), watcher_(watcher) {}
   Status run(RuntimeCall& call) const override;
+  [[nodiscard]] OperatorFacts facts() const override;
 
  private:
   const BackendChoice& backends_;

@@ -23,6 +23,7 @@ class GemvOperator final : public Operator {
   GemvOperator(const BackendChoice& backends, CancelWatcher& watcher)
       : Operator("gemv"), backends_(backends), watcher_(watcher) {}
   Status run(RuntimeCall& call) const override;
+  [[nodiscard]] OperatorFacts facts() const override;
 
  private:
   const BackendChoice& backends_;

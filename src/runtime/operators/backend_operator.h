@@ -21,6 +21,7 @@ class BackendOperator final : public Operator {
         backend_(backend),
         watcher_(watcher) {}
   Status run(RuntimeCall& call) const override;
+  [[nodiscard]] OperatorFacts facts() const override;
 
  private:
   Status run_with(RuntimeCall& call, std::span<const vaccel_attribute> attributes) const;
