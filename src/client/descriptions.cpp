@@ -31,6 +31,19 @@ std::vector<wire::TensorInfo> copy_infos(const vaccel_tensor_info* infos, size_t
   return copies;
 }
 
+void copy_operator(const vaccel_operator& source, wire::OperatorInfo& info) {
+  info.name = text(source.name);
+  info.description = text(source.description);
+  for (size_t index = 0; index < source.part_count; ++index) {
+    const vaccel_operator_part& part = source.parts[index];
+    info.parts.push_back({part.kind, text(part.name), text(part.type), text(part.description)});
+  }
+  for (size_t index = 0; index < source.backend_count; ++index) {
+    const vaccel_operator_backend& backend = source.backends[index];
+    info.backends.push_back({text(backend.name), backend.dtype, backend.score});
+  }
+}
+
 }  // namespace
 
 Model::Model(wire::ModelInfo info)
@@ -142,17 +155,11 @@ wire::Description copy_agent(const vaccel_agent& agent) {
   return description;
 }
 
-wire::OperatorInfo copy_operator(const vaccel_operator& source) {
-  wire::OperatorInfo info{text(source.name), text(source.description), {}, {}};
-  for (size_t index = 0; index < source.part_count; ++index) {
-    const vaccel_operator_part& part = source.parts[index];
-    info.parts.push_back({part.kind, text(part.name), text(part.type), text(part.description)});
-  }
-  for (size_t index = 0; index < source.backend_count; ++index) {
-    const vaccel_operator_backend& backend = source.backends[index];
-    info.backends.push_back({text(backend.name), backend.dtype, backend.score});
-  }
-  return info;
+std::vector<wire::OperatorInfo> copy_operators(const vaccel_operator_list& list) {
+  std::vector<wire::OperatorInfo> infos(list.count);
+  for (size_t index = 0; index < list.count; ++index)
+    copy_operator(*list.operators[index], infos[index]);
+  return infos;
 }
 
 }  // namespace vaccel::client

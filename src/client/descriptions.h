@@ -86,6 +86,6 @@ class Agent : public vaccel_agent {
 /// The same from the structs of a runtime in this process.
 wire::ModelInfo copy_model(const vaccel_model& model);
 wire::Description copy_agent(const vaccel_agent& agent);
-wire::OperatorInfo copy_operator(const vaccel_operator& source);
+std::vector<wire::OperatorInfo> copy_operators(const vaccel_operator_list& list);
 
 }  // namespace vaccel::client

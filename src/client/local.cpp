@@ -396,7 +396,9 @@ Status LocalTransport::load_model(const char* name) {
   return model ? Status{} : model.error();
 }
 
-Result<std::unique_ptr<ModelList>> LocalTransport::list_models() {
+// What describes runs seldom: small is better than fast, hence cold.
+
+[[gnu::cold]] Result<std::unique_ptr<ModelList>> LocalTransport::list_models() {
   const std::lock_guard lock(describing_);
   Sentence sentence;
   const vaccel_model_list* list = nullptr;
@@ -408,19 +410,16 @@ Result<std::unique_ptr<ModelList>> LocalTransport::list_models() {
   return std::make_unique<ModelList>(std::move(infos));
 }
 
-Result<std::unique_ptr<OperatorList>> LocalTransport::list_operators() {
+[[gnu::cold]] Result<std::unique_ptr<OperatorList>> LocalTransport::list_operators() {
   const std::lock_guard lock(describing_);
   Sentence sentence;
   const vaccel_operator_list* list = nullptr;
   const auto code = table_.list_operators(runtime_, &sentence.sink(), &list);
   if (code != VACCEL_OK) return Unexpected{sentence.status(code)};
-  std::vector<wire::OperatorInfo> infos;
-  for (size_t index = 0; index < list->count; ++index)
-    infos.push_back(copy_operator(*list->operators[index]));
-  return std::make_unique<OperatorList>(std::move(infos));
+  return std::make_unique<OperatorList>(copy_operators(*list));
 }
 
-Result<std::unique_ptr<Model>> LocalTransport::describe_model(const char* name) {
+[[gnu::cold]] Result<std::unique_ptr<Model>> LocalTransport::describe_model(const char* name) {
   const std::lock_guard lock(describing_);
   Sentence sentence;
   const vaccel_model* model = nullptr;
@@ -429,7 +428,7 @@ Result<std::unique_ptr<Model>> LocalTransport::describe_model(const char* name) 
   return std::make_unique<Model>(copy_model(*model));
 }
 
-Result<std::unique_ptr<Agent>> LocalTransport::describe_agent() {
+[[gnu::cold]] Result<std::unique_ptr<Agent>> LocalTransport::describe_agent() {
   const std::lock_guard lock(describing_);
   Sentence sentence;
   const vaccel_agent* agent = nullptr;

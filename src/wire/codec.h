@@ -79,65 +79,6 @@ inline fb::Offset<schema::Attribute> put_attribute(fb::FlatBufferBuilder& flat, 
   return schema::CreateAttribute(flat, name, schema::Value_Text, schema::CreateText(flat, text).Union());
 }
 
-inline fb::Offset<schema::TensorInfo> put_tensor_info(fb::FlatBufferBuilder& flat, const TensorInfo& info) {
-  const auto name = put_text(flat, info.name, kMaxNameBytes);
-  const auto rank = info.rank < 0 ? size_t{0} : static_cast<size_t>(info.rank);
-  const auto shape = flat.CreateVector(info.shape.data(), rank);
-  return schema::CreateTensorInfo(flat, name, static_cast<uint8_t>(info.dtype), shape, info.rank < 0);
-}
-
-inline fb::Offset<schema::Metadata> put_metadata(fb::FlatBufferBuilder& flat, const Metadata& pair) {
-  const auto key = put_text(flat, pair.key, kMaxNameBytes);
-  const auto value = put_text(flat, pair.value);
-  return schema::CreateMetadata(flat, key, value);
-}
-
-inline fb::Offset<schema::ModelInfo> put_model(fb::FlatBufferBuilder& flat, const ModelInfo& model) {
-  const auto name = put_text(flat, model.name, kMaxNameBytes);
-  const auto task = put_text(flat, model.task, kMaxNameBytes);
-  const auto description = put_text(flat, model.description, 512);
-  const auto version = put_text(flat, model.version, kMaxNameBytes);
-  const auto license = put_text(flat, model.license, kMaxNameBytes);
-  const auto backend = put_text(flat, model.backend, kMaxNameBytes);
-  const auto problem = put_text(flat, model.problem, 512);
-  const auto inputs = put_all(flat, model.inputs, put_tensor_info);
-  const auto outputs = put_all(flat, model.outputs, put_tensor_info);
-  const auto metadata = put_all(flat, model.metadata, put_metadata);
-  return schema::CreateModelInfo(flat, name, task, description, version, license, backend, problem, inputs,
-                                 outputs, metadata);
-}
-
-inline fb::Offset<schema::BackendInfo> put_backend(fb::FlatBufferBuilder& flat, const BackendInfo& backend) {
-  const auto name = put_text(flat, backend.name, kMaxNameBytes);
-  const auto version = put_text(flat, backend.version, kMaxNameBytes);
-  const auto devices = put_text(flat, backend.devices, kMaxNameBytes);
-  const auto problem = put_text(flat, backend.problem, 512);
-  return schema::CreateBackendInfo(flat, name, version, devices, problem);
-}
-
-inline fb::Offset<schema::OperatorPart> put_operator_part(fb::FlatBufferBuilder& flat,
-                                                          const OperatorPart& part) {
-  const auto name = put_text(flat, part.name, kMaxNameBytes);
-  const auto type = put_text(flat, part.type, kMaxNameBytes);
-  const auto description = put_text(flat, part.description, 512);
-  return schema::CreateOperatorPart(flat, static_cast<uint8_t>(part.kind), name, type, description);
-}
-
-inline fb::Offset<schema::OperatorBackend> put_operator_backend(fb::FlatBufferBuilder& flat,
-                                                                const OperatorBackend& backend) {
-  const auto name = put_text(flat, backend.name, kMaxNameBytes);
-  return schema::CreateOperatorBackend(flat, name, static_cast<uint8_t>(backend.dtype),
-                                       static_cast<uint8_t>(backend.score));
-}
-
-inline fb::Offset<schema::OperatorInfo> put_operator(fb::FlatBufferBuilder& flat, const OperatorInfo& info) {
-  const auto name = put_text(flat, info.name, kMaxNameBytes);
-  const auto description = put_text(flat, info.description, 512);
-  const auto parts = put_all(flat, info.parts, put_operator_part);
-  const auto backends = put_all(flat, info.backends, put_operator_backend);
-  return schema::CreateOperatorInfo(flat, name, description, parts, backends);
-}
-
 template <typename T>
 std::span<const std::byte> finish(fb::FlatBufferBuilder& flat, fb::Offset<T> root) {
   flat.Finish(root);
