@@ -191,8 +191,11 @@ class TfliteModel {
           builder_.AddElement<uint32_t>(place(1), static_cast<uint32_t>(buffers_.size() - 1), 0);
         }));
       }
-      const auto words = builder_.CreateString(description);
-      const auto entry_vector = builder_.CreateVector(entries);
+      // Nothing is written that the model does not refer to: damage there would do nothing.
+      flatbuffers::Offset<flatbuffers::String> words;
+      if (!description.empty()) words = builder_.CreateString(description);
+      flatbuffers::Offset<flatbuffers::Vector<Offset>> entry_vector;
+      if (!entries.empty()) entry_vector = builder_.CreateVector(entries);
       const auto codes = builder_.CreateVector(codes_);
       const auto subgraphs = builder_.CreateVector(graphs);
       const auto buffers = builder_.CreateVector(buffers_);
@@ -200,9 +203,9 @@ class TfliteModel {
         builder_.AddElement<uint32_t>(place(0), schema_version, 0);
         offset(1, codes);
         offset(2, subgraphs);
-        if (!description.empty()) offset(3, words);
+        if (!words.IsNull()) offset(3, words);
         offset(4, buffers);
-        if (!entries.empty()) offset(6, entry_vector);
+        if (!entry_vector.IsNull()) offset(6, entry_vector);
       });
       builder_.Finish(model, "TFL3");
       return {reinterpret_cast<const char*>(builder_.GetBufferPointer()), builder_.GetSize()};

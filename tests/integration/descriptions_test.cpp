@@ -28,7 +28,7 @@ std::set<std::string> names_in(const vaccel_operator_list& list) {
 }
 
 TEST(Operators, AreListedAndEachCanBeCalled) {
-  const AgentProcess agent({});
+  const AgentProcess agent(AgentSetup{});
   const Session session(agent.endpoint());
   const auto list = operators_of(session);
   ASSERT_TRUE(list.ok()) << list.text();
@@ -55,7 +55,7 @@ TEST(Operators, AreListedAndEachCanBeCalled) {
 
 // The agent knows them while no worker runs, and again from the next one.
 TEST(Operators, AreKnownWhileAWorkerIsAway) {
-  AgentProcess agent({});
+  AgentProcess agent(AgentSetup{});
   const Session session(agent.endpoint());
   const auto before = operators_of(session);
   ASSERT_TRUE(before.ok()) << before.text();
@@ -66,7 +66,7 @@ TEST(Operators, AreKnownWhileAWorkerIsAway) {
 }
 
 TEST(Operators, AreLeftOutFromTheStartOn) {
-  const AgentProcess agent({});
+  const AgentProcess agent(AgentSetup{});
   RawClient client(agent.endpoint());
   const Answer all = client.ask(2, wire::Describe{wire::Subject::kOperators, "", 0});
   ASSERT_EQ(all.kind, wire::Kind::kDescription) << all.text();

@@ -832,7 +832,7 @@ class Describe(WithAgent):
         self.assertEqual(offers, sorted(offers, key=lambda offer: -offer[1]))
         text = self.says("operators", "gemm")
         self.assertRegex(text, r"(?m)^description +c = alpha op\(a\) op\(b\) \+ beta c")
-        self.assertRegex(text, r"(?m)^attribute +type +")
+        self.assertRegex(text, r"(?m)^attribute +type$")
         self.assertRegex(text, r"(?m)^transpose_a +0 or 1 +")
         self.assertRegex(text, r"(?m)^float64 .*\breference \(\d+\)")
         self.fails(3, "NOT_FOUND", "no operator 'nosuch'.*vaccel operators", "operators", "nosuch")

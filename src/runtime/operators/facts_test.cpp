@@ -25,7 +25,8 @@ std::map<std::string, const vaccel_operator*> by_name(const vaccel_operator_list
 std::set<std::string> names_of(const vaccel_operator& one, vaccel_operator_part_kind kind) {
   std::set<std::string> names;
   for (const vaccel_operator_part& part : std::span(one.parts, one.part_count)) {
-    if (part.kind == kind) EXPECT_TRUE(names.insert(part.name).second) << one.name << " " << part.name;
+    if (part.kind != kind) continue;
+    EXPECT_TRUE(names.insert(part.name).second) << one.name << " " << part.name;
   }
   return names;
 }
@@ -110,7 +111,9 @@ TEST_F(OperatorFactsTest, OffersAreWhatBackendsDo) {
   for (const vaccel_operator_backend& offer : std::span(dot.backends, dot.backend_count)) {
     EXPECT_GT(offer.score, 0);
     EXPECT_LE(offer.score, 100);
-    if (last != nullptr && last->dtype == offer.dtype) EXPECT_GE(last->score, offer.score);
+    if (last != nullptr && last->dtype == offer.dtype) {
+      EXPECT_GE(last->score, offer.score);
+    }
     last = &offer;
   }
   // Those that need no device: what they are said to do they do, and nothing else.
