@@ -111,6 +111,58 @@ Model::Model(const Api& api, const OrtEnv* environment, const OrtSessionOptions*
       bytes *= static_cast<size_t>(dimension);
     straight_bytes_.push_back(bytes);
   }
+  read_metadata();
+}
+
+void Model::note(std::string key, std::string value) {
+  if (key.empty() || value.empty()) return;
+  const char* kept_key = metadata_texts_.emplace_back(std::move(key)).c_str();
+  metadata_.push_back({kept_key, metadata_texts_.emplace_back(std::move(value)).c_str()});
+}
+
+void Model::read_metadata() {
+  OrtAllocator* allocator = nullptr;
+  api_.check(api_->GetAllocatorWithDefaultOptions(&allocator), VACCEL_INTERNAL);
+  const auto metadata = api_.make<OrtModelMetadata>(api_->ReleaseModelMetadata, VACCEL_INTERNAL,
+                                                    api_->SessionGetModelMetadata, session_.get());
+  const auto take = [&](char* text) {
+    std::string words = text != nullptr ? text : "";
+    if (text != nullptr) api_.check(api_->AllocatorFree(allocator, text), VACCEL_INTERNAL);
+    return words;
+  };
+  using Getter = OrtStatus* (*)(const OrtModelMetadata*, OrtAllocator*, char**);
+  const std::pair<const char*, Getter> getters[] = {
+      {"producer", api_->ModelMetadataGetProducerName},
+      {"graph", api_->ModelMetadataGetGraphName},
+      {"graph description", api_->ModelMetadataGetGraphDescription},
+      {"description", api_->ModelMetadataGetDescription},
+      {"domain", api_->ModelMetadataGetDomain},
+  };
+  for (const auto& [key, get] : getters) {
+    char* text = nullptr;
+    api_.check(get(metadata.get(), allocator, &text), VACCEL_INTERNAL);
+    note(key, take(text));
+  }
+  int64_t version = 0;
+  api_.check(api_->ModelMetadataGetVersion(metadata.get(), &version), VACCEL_INTERNAL);
+  // ONNX Runtime says INT64_MAX of a model that says nothing.
+  if (version != 0 && version != INT64_MAX) note("version", std::to_string(version));
+
+  char** keys = nullptr;
+  int64_t count = 0;
+  api_.check(api_->ModelMetadataGetCustomMetadataMapKeys(metadata.get(), allocator, &keys, &count),
+             VACCEL_INTERNAL);
+  std::vector<std::string> names;
+  for (int64_t index = 0; index < count; ++index)
+    names.push_back(take(keys[index]));
+  if (keys != nullptr) api_.check(api_->AllocatorFree(allocator, static_cast<void*>(keys)), VACCEL_INTERNAL);
+  std::sort(names.begin(), names.end());  // the map has no order of its own
+  for (const std::string& name : names) {
+    char* text = nullptr;
+    api_.check(api_->ModelMetadataLookupCustomMetadataMap(metadata.get(), allocator, name.c_str(), &text),
+               VACCEL_INTERNAL);
+    note(name, take(text));
+  }
 }
 
 Model::Side Model::describe(const char* kind, Counter count, Namer name, Typer type) const {

@@ -23,6 +23,9 @@ class Model {
   [[nodiscard]] const std::vector<vaccel_tensor_info>& inputs() const { return inputs_.infos; }
   [[nodiscard]] const std::vector<vaccel_tensor_info>& outputs() const { return outputs_.infos; }
 
+  /// Its producer, its graph's name and what else the file says of itself; what it leaves empty is left out.
+  [[nodiscard]] const std::vector<vaccel_metadata>& metadata() const { return metadata_; }
+
   /// From many threads at once.
   vaccel_status run(vaccel_backend_run& run) const;
 
@@ -38,6 +41,8 @@ class Model {
   using Namer = OrtStatus* (*)(const OrtSession*, size_t, OrtAllocator*, char**);
   using Typer = OrtStatus* (*)(const OrtSession*, size_t, OrtTypeInfo**);
 
+  void read_metadata();
+  void note(std::string key, std::string value);
   Side describe(const char* kind, Counter count, Namer name, Typer type) const;
   [[nodiscard]] bool goes_straight(size_t output) const;
 
@@ -46,6 +51,8 @@ class Model {
   Handle<OrtSession> session_;
   Side inputs_;
   Side outputs_;
+  std::deque<std::string> metadata_texts_;
+  std::vector<vaccel_metadata> metadata_;
   std::vector<size_t> straight_bytes_;  // of outputs that are written in place; 0: copied
 };
 

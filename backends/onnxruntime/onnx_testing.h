@@ -99,7 +99,13 @@ class OnnxModel {
   [[nodiscard]] std::string file() const {
     Message graph = graph_;
     graph.bytes(2, "test");
-    return Message().number(1, 8).message(7, graph).message(8, Message().bytes(1, "").number(2, 13)).text();
+    return Message().number(1, 8).message(7, graph).message(8, Message().bytes(1, "").number(2, 13)).text() +
+           about_.text();
+  }
+  /// What the file says of itself, with the fields of ModelProto.
+  OnnxModel& about(const Message& fields) {
+    about_ = fields;
+    return *this;
   }
 
  private:
@@ -113,6 +119,7 @@ class OnnxModel {
     return Message().bytes(1, name).message(2, Message().message(1, tensor));
   }
   Message graph_;
+  Message about_;
 };
 
 /// An integer attribute of a node.

@@ -70,6 +70,11 @@ vaccel_status model_open(vaccel_backend_instance* instance, const vaccel_backend
   });
 }
 
+void model_metadata(vaccel_backend_model* model, const vaccel_metadata** pairs, size_t* count) {
+  *pairs = model->model.metadata().data();
+  *count = model->model.metadata().size();
+}
+
 vaccel_status model_run(vaccel_backend_model* model, vaccel_backend_run* run) {
   return guarded(run->error, [&] { return model->model.run(*run); });
 }
@@ -84,6 +89,7 @@ constexpr vaccel_backend table() {
   backend.score = score;
   backend.model_open = model_open;
   backend.model_run = model_run;
+  backend.model_metadata = model_metadata;
   return backend;
 }
 

@@ -94,6 +94,38 @@ TEST_F(OnnxruntimeTest, DescribesItself) {
   EXPECT_EQ(report().devices, "CPU");
 }
 
+TEST_F(OnnxruntimeTest, TellsWhatTheFileSaysOfItself) {
+  const auto custom = [](const std::string& key, const std::string& value) {
+    return Message().bytes(1, key).bytes(2, value);
+  };
+  must_open(identity(kFloat, {1})
+                .about(Message()
+                           .bytes(2, "a test")
+                           .bytes(4, "org.example")
+                           .number(5, 7)
+                           .bytes(6, "Gives back what it gets")
+                           .message(14, custom("names", "{0: 'cat'}"))
+                           .message(14, custom("author", "\xe2\x82\xac"))
+                           .message(14, custom("broken", "\xff"))
+                           .message(14, custom("empty", ""))));
+  const auto described = runtime->describe_model("m");
+  ASSERT_TRUE(described);
+  std::vector<std::pair<std::string, std::string>> said;
+  for (const vaccel_metadata& pair : std::span((*described)->metadata, (*described)->metadata_count))
+    said.emplace_back(pair.key, pair.value);
+  const decltype(said) expected{
+      {"producer", "a test"},    {"graph", "test"}, {"description", "Gives back what it gets"},
+      {"domain", "org.example"}, {"version", "7"},  {"author", "\xe2\x82\xac"},
+      {"names", "{0: 'cat'}"}};
+  EXPECT_EQ(said, expected);
+
+  must_open(identity(kFloat, {1}));
+  const auto silent = runtime->describe_model("m");
+  ASSERT_TRUE(silent);
+  ASSERT_EQ((*silent)->metadata_count, 1u);
+  EXPECT_STREQ((*silent)->metadata[0].key, "graph");
+}
+
 struct TypeCase {
   OnnxType onnx;
   vaccel_dtype dtype;

@@ -264,13 +264,28 @@ const char* devices(vaccel_backend_instance* /*instance*/) {
   return "CPU";
 }
 
+// What takes any tensors describes none.
+constexpr vaccel_tensor_info kSum{"sum", nullptr, 0, VACCEL_UINT64};
+constexpr int64_t kAnySize = -1;
+constexpr vaccel_tensor_info kData{"data", &kAnySize, 1, VACCEL_UINT8};
+constexpr vaccel_backend_attribute kDelayAttributes[] = {
+    {"microseconds", VACCEL_ATTRIBUTE_INT, 1, "how long it takes"}};
+constexpr vaccel_backend_attribute kFillAttributes[] = {
+    {"bytes", VACCEL_ATTRIBUTE_INT, 1, "how many"},
+    {"value", VACCEL_ATTRIBUTE_INT, 0, "0 to 255; default: 0"}};
+constexpr vaccel_backend_attribute kFaultAttributes[] = {
+    {"kind", VACCEL_ATTRIBUTE_STRING, 1, "error, abort, exit, segfault, hang or allocate"},
+    {"message", VACCEL_ATTRIBUTE_STRING, 0, "of kind error: its sentence"},
+    {"bytes", VACCEL_ATTRIBUTE_INT, 0, "of kind allocate: how many"}};
+
 constexpr vaccel_backend_operator kOperators[] = {
-    {"reference.echo", "The inputs come back as outputs", echo},
-    {"reference.noop", "Takes anything, returns nothing", noop},
-    {"reference.delay", "Returns after `microseconds`", delay},
-    {"reference.checksum", "The sum of all bytes of all inputs", checksum},
-    {"reference.fill", "`bytes` bytes of `value`", fill},
-    {"reference.fault", "Fails as `kind` says; for tests", fault},
+    {"reference.echo", "The inputs come back as outputs", echo, nullptr, 0, nullptr, 0, nullptr, 0},
+    {"reference.noop", "Takes anything, returns nothing", noop, nullptr, 0, nullptr, 0, nullptr, 0},
+    {"reference.delay", "Returns after `microseconds`", delay, nullptr, 0, nullptr, 0, kDelayAttributes, 1},
+    {"reference.checksum", "The sum of all bytes of all inputs", checksum, nullptr, 0, &kSum, 1, nullptr, 0},
+    {"reference.fill", "`bytes` bytes of `value`", fill, nullptr, 0, &kData, 1, kFillAttributes, 2},
+    {"reference.fault", "Fails as `kind` says; for tests", fault, nullptr, 0, nullptr, 0, kFaultAttributes,
+     3},
 };
 
 constexpr vaccel_backend table() {

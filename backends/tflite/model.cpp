@@ -110,6 +110,8 @@ Model::Model(const Api& api, Delegates& delegates, const Options& options,
     input_quantisation_.push_back(input.quantisation);
   for (const FileTensor& output : file_.outputs)
     output_quantisation_.push_back(output.quantisation);
+  for (const auto& [key, value] : file_.metadata)
+    metadata_.push_back({key.c_str(), value.c_str()});
 }
 
 std::unique_ptr<Interpreter> Model::make_interpreter() {

@@ -57,6 +57,8 @@ class Model {
     return output_quantisation_;
   }
 
+  [[nodiscard]] const std::vector<vaccel_metadata>& metadata() const { return metadata_; }
+
   /// From many threads at once.
   vaccel_status run(vaccel_backend_run& run);
 
@@ -76,6 +78,7 @@ class Model {
   std::vector<vaccel_tensor_info> outputs_;
   std::vector<vaccel_quantisation> input_quantisation_;
   std::vector<vaccel_quantisation> output_quantisation_;
+  std::vector<vaccel_metadata> metadata_;
 };
 
 }  // namespace vaccel::tflite

@@ -15,7 +15,15 @@ namespace {
 // Field numbers and enumerations are those of TensorFlow Lite's published schema, version 3.
 constexpr std::string_view kIdentifier = "TFL3";
 constexpr uint32_t kSchemaVersion = 3;
-enum ModelField : unsigned { kVersion = 0, kOperatorCodes = 1, kSubgraphs = 2, kBuffers = 4 };
+enum ModelField : unsigned {
+  kVersion = 0,
+  kOperatorCodes = 1,
+  kSubgraphs = 2,
+  kDescription = 3,
+  kBuffers = 4,
+  kMetadata = 6
+};
+enum MetadataField : unsigned { kMetadataName = 0, kMetadataBuffer = 1 };
 enum SubgraphField : unsigned { kTensors = 0, kInputs = 1, kOutputs = 2, kOperators = 3 };
 enum TensorField : unsigned {
   kShape = 0,
@@ -51,6 +59,9 @@ enum OptionsType : uint8_t { kIfOptions = 92, kWhileOptions = 93, kCallOnceOptio
 // TensorFlow Lite's operators count elements and bytes in an int.
 constexpr uint64_t kLargestTensor = std::numeric_limits<int32_t>::max();
 constexpr size_t kMostDimensions = 32;
+// More is of no use to anybody who reads it.
+constexpr size_t kMostMetadata = 64;
+constexpr size_t kMostTextBytes = 4096;
 // Subgraphs that call subgraphs take stack, which nobody else limits.
 constexpr int kDeepestCall = 32;
 
@@ -99,6 +110,16 @@ uint64_t count_elements(const Table& tensor, const std::vector<int64_t>& shape, 
   return count;
 }
 
+// A buffer's content if it is one line of text, which may be padded with NULs; else how large it is.
+std::string metadata_value(std::span<const std::byte> content) {
+  const std::string_view all(reinterpret_cast<const char*>(content.data()), content.size());
+  const std::string_view text = all.substr(0, all.find_last_not_of('\0') + 1);
+  const bool is_text = text.size() <= kMostTextBytes &&
+                       std::all_of(text.begin(), text.end(),
+                                   [](char character) { return character >= ' ' && character <= '~'; });
+  return is_text ? std::string(text) : std::to_string(content.size()) + " bytes";
+}
+
 class Reader {
  public:
   explicit Reader(std::span<const std::byte> bytes)
@@ -119,6 +140,7 @@ class Reader {
     const Table main = model_.table_at(subgraphs_, 0);
     file_.inputs = read_side(main, "input", kInputs);
     file_.outputs = read_side(main, "output", kOutputs);
+    read_metadata();
     return std::move(file_);
   }
 
@@ -222,6 +244,21 @@ class Reader {
       return Dataflow::Source::kVariable;
     }
     return count == 0 ? Dataflow::Source::kEmpty : Dataflow::Source::kNone;
+  }
+
+  void read_metadata() {
+    const auto note = [&](std::string_view key, std::string value) {
+      if (!key.empty() && !value.empty())
+        file_.metadata.emplace_back(key.substr(0, kMostTextBytes), std::move(value));
+    };
+    note("description", std::string(model_.text(kDescription).substr(0, kMostTextBytes)));
+    const Elements entries = model_.tables(kMetadata);
+    for (size_t index = 0; index < std::min(entries.count, kMostMetadata); ++index) {
+      const Table entry = model_.table_at(entries, index);
+      const auto buffer = entry.number<uint32_t>(kMetadataBuffer, 0);
+      if (buffer < buffers_.count)
+        note(entry.text(kMetadataName), metadata_value(model_.table_at(buffers_, buffer).bytes(0)));
+    }
   }
 
   std::vector<FileTensor> read_side(const Table& subgraph, const char* kind, unsigned field) const {

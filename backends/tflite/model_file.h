@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "vaccel/backend.h"
@@ -37,6 +38,8 @@ struct ModelFile {
   std::vector<FileTensor> inputs;
   std::vector<FileTensor> outputs;
   std::vector<std::string> custom_operators;
+  /// Its description, and the names of its metadata with those that are text. For people; nobody has checked them.
+  std::vector<std::pair<std::string, std::string>> metadata;
   bool has_variables = false;     ///< Tensors that keep their values from run to run, until they are reset.
   bool computes_float16 = false;  ///< Some tensor that is no constant is float16.
   bool computes_in_vain = false;  ///< Some result of an operator is read by nobody.

@@ -72,6 +72,11 @@ void model_quantisation(vaccel_backend_model* model, const vaccel_quantisation**
   *outputs = model->model.output_quantisation().data();
 }
 
+void model_metadata(vaccel_backend_model* model, const vaccel_metadata** pairs, size_t* count) {
+  *pairs = model->model.metadata().data();
+  *count = model->model.metadata().size();
+}
+
 vaccel_status model_run(vaccel_backend_model* model, vaccel_backend_run* run) {
   return guarded(run->error, [&] { return model->model.run(*run); });
 }
@@ -86,6 +91,7 @@ constexpr vaccel_backend table() {
   backend.model_open = model_open;
   backend.model_run = model_run;
   backend.model_quantisation = model_quantisation;
+  backend.model_metadata = model_metadata;
   return backend;
 }
 

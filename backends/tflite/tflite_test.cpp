@@ -41,6 +41,28 @@ TEST_F(TfliteTest, DescribesItself) {
   EXPECT_EQ(report().devices, "CPU");
 }
 
+TEST_F(TfliteTest, TellsWhatTheFileSaysOfItself) {
+  const auto model_with = [](std::vector<std::pair<std::string, std::string>> metadata) {
+    return TfliteModel(identity(kFloat, {1})).about("Made by a test", std::move(metadata));
+  };
+  ASSERT_EQ(open(model_with({{"min_runtime_version", std::string("1.5.0\0\0\0", 8)},
+                             {"weights", std::string("\x01\x02\x03", 3)},
+                             {"", "nameless"}})),
+            "");
+  const auto described = runtime->describe_model("m");
+  ASSERT_TRUE(described);
+  std::vector<std::pair<std::string, std::string>> said;
+  for (const vaccel_metadata& pair : std::span((*described)->metadata, (*described)->metadata_count))
+    said.emplace_back(pair.key, pair.value);
+  const decltype(said) expected{
+      {"description", "Made by a test"}, {"min_runtime_version", "1.5.0"}, {"weights", "3 bytes"}};
+  EXPECT_EQ(said, expected);
+  ASSERT_EQ(open(identity(kFloat, {1})), "");
+  const auto silent = runtime->describe_model("m");
+  ASSERT_TRUE(silent);
+  EXPECT_EQ((*silent)->metadata_count, 0u);
+}
+
 struct TypeCase {
   FileType file;
   vaccel_dtype dtype;

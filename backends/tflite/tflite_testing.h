@@ -131,7 +131,14 @@ class TfliteModel {
     std::vector<Offset> graphs;
     for (const Graph& graph : graphs_)
       graphs.push_back(writer.graph(graph));
-    return writer.finish(schema_version, graphs);
+    return writer.finish(schema_version, graphs, description_, metadata_);
+  }
+  /// What the file says of itself; metadata are names and the bytes of their buffers.
+  TfliteModel& about(const std::string& description,
+                     std::vector<std::pair<std::string, std::string>> metadata) {
+    description_ = description;
+    metadata_ = std::move(metadata);
+    return *this;
   }
 
  private:
@@ -160,7 +167,23 @@ class TfliteModel {
       });
     }
 
-    std::string finish(uint32_t schema_version, const std::vector<Offset>& graphs) {
+    std::string finish(uint32_t schema_version, const std::vector<Offset>& graphs,
+                       const std::string& description,
+                       const std::vector<std::pair<std::string, std::string>>& metadata) {
+      std::vector<Offset> entries;
+      for (const auto& [name, content] : metadata) {
+        buffers_.push_back(buffer(content));
+        const auto text = builder_.CreateString(name);
+        entries.push_back(table([&] {
+          offset(0, text);
+          builder_.AddElement<uint32_t>(place(1), static_cast<uint32_t>(buffers_.size() - 1), 0);
+        }));
+      }
+      // Nothing is written that the model does not refer to: damage there would do nothing.
+      flatbuffers::Offset<flatbuffers::String> words;
+      if (!description.empty()) words = builder_.CreateString(description);
+      flatbuffers::Offset<flatbuffers::Vector<Offset>> entry_vector;
+      if (!entries.empty()) entry_vector = builder_.CreateVector(entries);
       const auto codes = builder_.CreateVector(codes_);
       const auto subgraphs = builder_.CreateVector(graphs);
       const auto buffers = builder_.CreateVector(buffers_);
@@ -168,7 +191,9 @@ class TfliteModel {
         builder_.AddElement<uint32_t>(place(0), schema_version, 0);
         offset(1, codes);
         offset(2, subgraphs);
+        if (!words.IsNull()) offset(3, words);
         offset(4, buffers);
+        if (!entry_vector.IsNull()) offset(6, entry_vector);
       });
       builder_.Finish(model, "TFL3");
       return {reinterpret_cast<const char*>(builder_.GetBufferPointer()), builder_.GetSize()};
@@ -260,6 +285,8 @@ class TfliteModel {
   };
 
   std::vector<Graph> graphs_;
+  std::string description_;
+  std::vector<std::pair<std::string, std::string>> metadata_;
 };
 
 /// "y" has the values of "x"; at most one dimension is -1.

@@ -331,6 +331,12 @@ typedef struct vaccel_backend {
    */
   void (*model_quantisation)(vaccel_backend_model* model, const vaccel_quantisation** inputs,
                              const vaccel_quantisation** outputs);
+
+  /**
+   * What the model's file says of itself, for people: who made it, its author's own notes. UTF-8; the pairs live as long as
+   * the model. The runtime leaves out what is no UTF-8 and cuts what is too long. NULL: the format has none.
+   */
+  void (*model_metadata)(vaccel_backend_model* model, const vaccel_metadata** pairs, size_t* count);
 } vaccel_backend;
 
 #if defined(__GNUC__)

@@ -114,6 +114,19 @@ typedef struct vaccel_tensor_info {
   int32_t dtype;        /**< A vaccel_dtype. */
 } vaccel_tensor_info;
 
+/** Something that a model's file says of itself, under a name of its author's or of the format's. */
+typedef struct vaccel_metadata {
+  const char* key;
+  const char* value;
+} vaccel_metadata;
+
+/** What a part of an operator's description is about. */
+typedef enum vaccel_operator_part_kind {
+  VACCEL_OPERATOR_INPUT = 1,
+  VACCEL_OPERATOR_OUTPUT = 2,
+  VACCEL_OPERATOR_ATTRIBUTE = 3
+} vaccel_operator_part_kind;
+
 #ifdef __cplusplus
 } /* extern "C" */
 #endif

@@ -803,6 +803,9 @@ typedef struct vaccel_model {
   const vaccel_tensor_info* inputs;
   size_t output_count;
   const vaccel_tensor_info* outputs;
+  /** What the model's file says of itself: its producer, its author's notes. As inputs: only once it is loaded. */
+  size_t metadata_count;
+  const vaccel_metadata* metadata;
 } vaccel_model;
 
 typedef struct vaccel_model_list {
@@ -854,6 +857,46 @@ VACCEL_API void vaccel_agent_free(vaccel_agent* agent);
 /** Describes the agent, its limits and its backends. */
 VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_agent_describe(vaccel_session* session,
                                                                 vaccel_agent** agent);
+
+/** An input, an output or an attribute of an operator, in words. */
+typedef struct vaccel_operator_part {
+  int32_t kind; /**< A vaccel_operator_part_kind. */
+  uint32_t reserved;
+  const char* name;        /**< "top"; "..." stands for any number of inputs or outputs, and any name. */
+  const char* type;        /**< "integer >= 1, required", "uint8 [n]" */
+  const char* description; /**< May be "". */
+} vaccel_operator_part;
+
+/** A backend that an operator can run on. */
+typedef struct vaccel_operator_backend {
+  const char* name;
+  int32_t dtype; /**< The vaccel_dtype that this is about; 0: all that the operator takes. */
+  int32_t score; /**< How promising it says it is, 1 .. 100: the highest is used; 0: they are not compared. */
+} vaccel_operator_backend;
+
+/** An operator: what vaccel_call() takes by name. */
+typedef struct vaccel_operator {
+  size_t size;
+  const char* name;        /**< "classify", "gemm"; "vendor.name" where a backend brings it. */
+  const char* description; /**< One line. */
+  size_t part_count;
+  const vaccel_operator_part* parts; /**< Inputs, then outputs, then attributes. */
+  size_t backend_count;
+  /** By type of elements, the most promising first; of operators that work on a model all that run models. */
+  const vaccel_operator_backend* backends;
+} vaccel_operator;
+
+typedef struct vaccel_operator_list {
+  size_t size;
+  size_t count;
+  const vaccel_operator* const* operators;
+} vaccel_operator_list;
+
+VACCEL_API void vaccel_operator_list_free(vaccel_operator_list* list);
+
+/** Lists every operator that a call can name here, with its signature and the backends that offer it, by name. */
+VACCEL_API VACCEL_NODISCARD vaccel_status vaccel_operators(vaccel_session* session,
+                                                           vaccel_operator_list** list);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -523,6 +523,7 @@ struct Model {
   std::string problem;
   std::vector<TensorInfo> inputs;
   std::vector<TensorInfo> outputs;
+  std::vector<std::pair<std::string, std::string>> metadata;  ///< Keys and values.
 };
 
 /// A backend of the host's; see vaccel_backend_info.
@@ -531,6 +532,29 @@ struct Backend {
   std::string version;
   std::string devices;
   std::string problem;
+};
+
+/// An input, an output or an attribute of an operator; see vaccel_operator_part.
+struct OperatorPart {
+  int kind;
+  std::string name;
+  std::string type;
+  std::string description;
+};
+
+/// A backend that an operator can run on; see vaccel_operator_backend.
+struct OperatorBackend {
+  std::string name;
+  int dtype;
+  int score;
+};
+
+/// What call() takes by name; see vaccel_operator.
+struct Operator {
+  std::string name;
+  std::string description;
+  std::vector<OperatorPart> parts;
+  std::vector<OperatorBackend> backends;
 };
 
 /// What is at the other end; see vaccel_agent.
@@ -659,15 +683,28 @@ inline std::vector<TensorInfo> copy_infos(const vaccel_tensor_info* infos, size_
 }
 
 inline Model copy_model(const vaccel_model& model) {
-  return {text(model.name),
-          text(model.task),
-          text(model.description),
-          text(model.version),
-          text(model.license),
-          text(model.backend),
-          text(model.problem),
-          copy_infos(model.inputs, model.input_count),
-          copy_infos(model.outputs, model.output_count)};
+  Model copy{text(model.name),
+             text(model.task),
+             text(model.description),
+             text(model.version),
+             text(model.license),
+             text(model.backend),
+             text(model.problem),
+             copy_infos(model.inputs, model.input_count),
+             copy_infos(model.outputs, model.output_count),
+             {}};
+  for (const vaccel_metadata& pair : std::span(model.metadata, model.metadata_count))
+    copy.metadata.emplace_back(text(pair.key), text(pair.value));
+  return copy;
+}
+
+inline Operator copy_operator(const vaccel_operator& source) {
+  Operator copy{text(source.name), text(source.description), {}, {}};
+  for (const vaccel_operator_part& part : std::span(source.parts, source.part_count))
+    copy.parts.push_back({part.kind, text(part.name), text(part.type), text(part.description)});
+  for (const vaccel_operator_backend& backend : std::span(source.backends, source.backend_count))
+    copy.backends.push_back({text(backend.name), backend.dtype, backend.score});
+  return copy;
 }
 
 }  // namespace detail
@@ -1058,6 +1095,18 @@ class Session {
                                 detail::text(backend.devices), detail::text(backend.problem)});
     }
     return agent;
+  }
+
+  /// Every operator that a call can name here, by name.
+  [[nodiscard]] std::vector<Operator> operators() const {
+    vaccel_operator_list* list = nullptr;
+    detail::check(vaccel_operators(session_.get(), &list));
+    const std::unique_ptr<vaccel_operator_list, detail::Free<vaccel_operator_list_free>> owner(list);
+    std::vector<Operator> operators;
+    operators.reserve(list->count);
+    for (const vaccel_operator* one : std::span(list->operators, list->count))
+      operators.push_back(detail::copy_operator(*one));
+    return operators;
   }
 
  private:

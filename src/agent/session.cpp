@@ -21,7 +21,6 @@ constexpr uint64_t kMaxUnsentBytes = uint64_t{1} << 20;
 constexpr int kEventsAtOnce = 32;
 /// The agent's own operators; see handle_own_operator().
 constexpr const char* kEcho = "vaccel.echo";
-constexpr const char* kDiscard = "vaccel.discard";
 constexpr uint64_t kMaxEchoBytes = 64 * 1024;
 
 uint32_t random_handle() {

@@ -27,6 +27,9 @@
 
 namespace vaccel::agent {
 
+/// An operator of the agent's own, which no worker knows; see handle_own_operator().
+inline constexpr const char* kDiscard = "vaccel.discard";
+
 /// What a session needs of the agent around it.
 class SessionHost {
  public:
@@ -95,6 +98,7 @@ class Session final : public Polled {
   Status handle_free_memory();
   void describe_server(uint64_t request_id);
   void describe_models(uint64_t request_id, uint32_t start);
+  void describe_operators(uint64_t request_id, uint32_t start);
   void describe_model(uint64_t request_id, const std::string& name);
 
   Result<std::string> model_of(const wire::Call& call) const;

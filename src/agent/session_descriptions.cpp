@@ -3,6 +3,10 @@
 // What a session is told of models and of the agent.
 #include "agent/session.h"
 
+#include <algorithm>
+
+#include "wire/operator_page.h"
+
 namespace vaccel::agent {
 namespace {
 
@@ -16,7 +20,15 @@ wire::ModelInfo catalogue_info(const std::string& name, const runtime::Catalogue
           .backend = std::move(state.backend),
           .problem = entry.problem.empty() ? std::move(state.problem) : entry.problem,
           .inputs = {},
-          .outputs = {}};
+          .outputs = {},
+          .metadata = {}};
+}
+
+wire::OperatorInfo discard_info() {
+  return {kDiscard,
+          "Takes anything, returns nothing: what the way to the agent costs",
+          {{VACCEL_OPERATOR_INPUT, "...", "any", ""}},
+          {}};
 }
 
 }  // namespace
@@ -83,6 +95,9 @@ Status Session::handle_describe() {
     case wire::Subject::kModels:
       describe_models(id, describe->start);
       return {};
+    case wire::Subject::kOperators:
+      describe_operators(id, describe->start);
+      return {};
     case wire::Subject::kModel:
       break;
   }
@@ -125,6 +140,20 @@ void Session::describe_models(uint64_t request_id, uint32_t start) {
     }
     description.models.push_back(catalogue_info(name, entry, host_.worker_for(name).state_of(name)));
   }
+  send(request_id, description);
+}
+
+void Session::describe_operators(uint64_t request_id, uint32_t start) {
+  wire::Description description;
+  std::vector<wire::OperatorInfo> all;
+  for (const auto& worker : host_.workers()) {  // alike, as above
+    if (all.empty()) all = worker->operators();
+  }
+  const auto later =
+      std::find_if(all.begin(), all.end(), [](const auto& one) { return one.name > kDiscard; });
+  all.insert(later,
+             discard_info());  // it goes no further than here; the worker has an echo too, and told of it
+  wire::put_page(all, start, description);
   send(request_id, description);
 }
 

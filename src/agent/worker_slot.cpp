@@ -9,6 +9,7 @@
 
 #include "core/clock.h"
 #include "wire/limits.h"
+#include "wire/operator_page.h"
 
 namespace vaccel::agent {
 namespace {
@@ -17,6 +18,8 @@ constexpr int64_t kFirstBackoffMs = 50;
 constexpr int64_t kMaxBackoffMs = 5'000;
 constexpr int kEndTimeoutMs = 2'000;          // for a worker to exit by itself
 constexpr int64_t kStableNs = 5'000'000'000;  // a process that lived this long did not fail to start
+constexpr uint32_t kMostOperators = 4096;     // that a worker is asked for
+constexpr size_t kMostBytesOfOperators = size_t{1} << 20;
 constexpr uint64_t kMaxInlinePayload = uint64_t{1} << 20;
 /// Warm memory is kept for the next calls. What lies above is given back once nobody has needed it for a while: at once would
 /// have those who take turns in it take its pages anew for each call.
@@ -132,27 +135,45 @@ void WorkerSlot::finish_greeting(Status status) {
                  failure(VACCEL_UNAVAILABLE, "no worker runs: %s", status.message().c_str()));
     }
   }
-  if (!status.ok()) {
-    if (auto ready = std::exchange(on_first_ready_, nullptr)) ready(std::move(status));
-    return;
-  }
+  if (!status.ok()) return be_first_ready(std::move(status));
   start_error_ = {};
-  const uint64_t id = next_id_++;
-  (void)send(id, wire::Describe{});
-  running_.emplace(id, Running{{.message = wire::Describe{},
-                                .model = {},
-                                .done =
-                                    [this](WorkerReply reply) {
-                                      if (reply.status.ok())
-                                        backends_ = std::move(reply.description.backends);
-                                      if (auto ready = std::exchange(on_first_ready_, nullptr)) {
-                                        ready(std::move(reply.status));
-                                      }
-                                    }},
-                               0,
-                               {}});
+  ask({}, [this](WorkerReply reply) {
+    if (!reply.status.ok()) return be_first_ready(std::move(reply.status));
+    backends_ = std::move(reply.description.backends);
+    ask_for_operators({});
+  });
   ready_ = true;
   pump();
+}
+
+void WorkerSlot::be_first_ready(Status status) {
+  if (auto ready = std::exchange(on_first_ready_, nullptr)) ready(std::move(status));
+}
+
+// Of the process that has just started, besides what its threads have to do.
+void WorkerSlot::ask(wire::Describe what, std::move_only_function<void(WorkerReply)> done) {
+  const uint64_t id = next_id_++;
+  (void)send(id, what);
+  running_.emplace(id, Running{{.message = std::move(what), .model = {}, .done = std::move(done)}, 0, {}});
+}
+
+// Page by page. A worker is not believed to stop by itself, nor to describe only what can be kept and passed on.
+void WorkerSlot::ask_for_operators(Told told) {
+  const wire::Describe what{wire::Subject::kOperators, "", told.received};
+  ask(what, [this, told = std::move(told)](WorkerReply reply) mutable {
+    if (!reply.status.ok()) return be_first_ready(std::move(reply.status));
+    told.received += static_cast<uint32_t>(reply.description.operators.size());
+    for (wire::OperatorInfo& one : reply.description.operators) {
+      const size_t bytes = wire::most_bytes_of(one);
+      if (bytes > wire::kMaxPageBytes || told.bytes + bytes > kMostBytesOfOperators) continue;
+      told.bytes += bytes;
+      told.operators.push_back(std::move(one));
+    }
+    const bool goes_on = !reply.description.operators.empty() && told.received < kMostOperators;
+    if (reply.description.more && goes_on) return ask_for_operators(std::move(told));
+    operators_ = std::move(told.operators);
+    be_first_ready({});
+  });
 }
 
 void WorkerSlot::stop() {

@@ -131,6 +131,8 @@ class WorkerSlot final : public Polled {
 
   [[nodiscard]] size_t load() const { return queue_.size() + running_.size(); }
   [[nodiscard]] const std::vector<wire::BackendInfo>& backends() const { return backends_; }
+  /// What a call can name there; nothing before the first process has told.
+  [[nodiscard]] const std::vector<wire::OperatorInfo>& operators() const { return operators_; }
   [[nodiscard]] pid_t pid() const { return process_ ? process_->pid() : 0; }
 
  private:
@@ -152,6 +154,12 @@ class WorkerSlot final : public Polled {
     std::vector<Queued> waiting;
   };
 
+  struct Told {  // of operators, until all have been
+    std::vector<wire::OperatorInfo> operators;
+    uint32_t received = 0;
+    size_t bytes = 0;
+  };
+
   WorkerSlot(Reactor& reactor, Log& log, Options options, channel::Segment calls);
   Status launch();
   void launch_again();
@@ -164,6 +172,9 @@ class WorkerSlot final : public Polled {
   void finish_result();
   void greet();
   void finish_greeting(Status status);
+  void ask(wire::Describe what, std::move_only_function<void(WorkerReply)> done);
+  void ask_for_operators(Told told);
+  void be_first_ready(Status status);
   void pump();
   void dispatch(Queued queued, uint32_t handle);
   void begin_loading(const std::string& name);
@@ -198,6 +209,7 @@ class WorkerSlot final : public Polled {
   Reactor::TimerId restart_timer_;
   std::move_only_function<void(Status)> on_first_ready_;
   std::vector<wire::BackendInfo> backends_;
+  std::vector<wire::OperatorInfo> operators_;
 
   wire::Encoder encoder_;
   wire::ResultDecoder result_decoder_;

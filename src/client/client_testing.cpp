@@ -293,12 +293,22 @@ void TestServer::describe(Peer& peer, const Frame& frame) {
       description.models.push_back(model);
     }
     description.more = end < options_.model_count;
+  } else if (wanted.subject == wire::Subject::kOperators) {
+    const uint32_t end = std::min(options_.operator_count, wanted.start + kModelsInPage);
+    for (uint32_t index = wanted.start; index < end; ++index) {
+      description.operators.push_back({"test.operator" + std::to_string(index),
+                                       "Does nothing",
+                                       {{VACCEL_OPERATOR_ATTRIBUTE, "top", "integer >= 1", "how many"}},
+                                       {{"reference", VACCEL_FLOAT32, 80}, {"broken", 0, 0}}});
+    }
+    description.more = end < options_.operator_count;
   } else {
     wire::ModelInfo model;
     model.name = wanted.model;
     model.task = "classify";
     model.inputs.push_back({"image", VACCEL_FLOAT32, 4, {1, 3, -1, -1}});
     model.outputs.push_back({"anything", VACCEL_STRING, -1, {}});
+    model.metadata = {{"producer", "a test"}, {"note", ""}};
     description.models.push_back(model);
   }
   peer.reply(frame.header.request_id, description);

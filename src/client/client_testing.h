@@ -76,7 +76,8 @@ class TestServer {
 
   struct Options {
     uint64_t max_payload_bytes = uint64_t{1} << 30;
-    uint32_t model_count = 3;  ///< How many are listed.
+    uint32_t model_count = 3;     ///< How many are listed.
+    uint32_t operator_count = 2;  ///< Likewise.
     Hook hook;
   };
 

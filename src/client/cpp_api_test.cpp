@@ -182,11 +182,18 @@ TEST_F(CppApiTest, Describes) {
   const vaccel::Model model = session_.model("m");
   EXPECT_EQ(model.inputs.at(0).shape, (std::vector<int64_t>{1, 3, -1, -1}));
   EXPECT_TRUE(model.outputs.at(0).any_rank);
+  EXPECT_EQ(model.metadata.at(0).second, "a test");
   const vaccel::Agent agent = session_.agent();
   EXPECT_EQ(agent.version, "test server");
   EXPECT_EQ(agent.backends.at(1).problem, "its library is not here");
   EXPECT_TRUE(agent.window.starts_with("none: ")) << agent.window;
   EXPECT_EQ(agent.window_bytes, 0u);
+  const std::vector<vaccel::Operator> operators = session_.operators();
+  ASSERT_EQ(operators.size(), 2u);
+  EXPECT_EQ(operators[1].name, "test.operator1");
+  EXPECT_EQ(operators[1].parts.at(0).kind, VACCEL_OPERATOR_ATTRIBUTE);
+  EXPECT_EQ(operators[1].parts.at(0).description, "how many");
+  EXPECT_EQ(operators[1].backends.at(0).score, 80);
 }
 
 }  // namespace

@@ -31,6 +31,19 @@ std::vector<wire::TensorInfo> copy_infos(const vaccel_tensor_info* infos, size_t
   return copies;
 }
 
+void copy_operator(const vaccel_operator& source, wire::OperatorInfo& info) {
+  info.name = text(source.name);
+  info.description = text(source.description);
+  for (size_t index = 0; index < source.part_count; ++index) {
+    const vaccel_operator_part& part = source.parts[index];
+    info.parts.push_back({part.kind, text(part.name), text(part.type), text(part.description)});
+  }
+  for (size_t index = 0; index < source.backend_count; ++index) {
+    const vaccel_operator_backend& backend = source.backends[index];
+    info.backends.push_back({text(backend.name), backend.dtype, backend.score});
+  }
+}
+
 }  // namespace
 
 Model::Model(wire::ModelInfo info)
@@ -50,6 +63,10 @@ Model::Model(wire::ModelInfo info)
   inputs = input_views_.data();
   output_count = output_views_.size();
   outputs = output_views_.data();
+  for (const wire::Metadata& pair : info_.metadata)
+    metadata_views_.push_back({pair.key.c_str(), pair.value.c_str()});
+  metadata_count = metadata_views_.size();
+  metadata = metadata_views_.data();
 }
 
 ModelList::ModelList(std::vector<wire::ModelInfo> infos) : vaccel_model_list{} {
@@ -60,6 +77,30 @@ ModelList::ModelList(std::vector<wire::ModelInfo> infos) : vaccel_model_list{} {
   size = sizeof(vaccel_model_list);
   count = views_.size();
   models = views_.data();
+}
+
+Operator::Operator(wire::OperatorInfo info) : vaccel_operator{}, info_(std::move(info)) {
+  for (const wire::OperatorPart& part : info_.parts)
+    part_views_.push_back({part.kind, 0, part.name.c_str(), part.type.c_str(), part.description.c_str()});
+  for (const wire::OperatorBackend& backend : info_.backends)
+    backend_views_.push_back({backend.name.c_str(), backend.dtype, backend.score});
+  size = sizeof(vaccel_operator);
+  name = info_.name.c_str();
+  description = info_.description.c_str();
+  part_count = part_views_.size();
+  parts = part_views_.data();
+  backend_count = backend_views_.size();
+  backends = backend_views_.data();
+}
+
+OperatorList::OperatorList(std::vector<wire::OperatorInfo> infos) : vaccel_operator_list{} {
+  for (wire::OperatorInfo& info : infos) {
+    owned_.push_back(std::make_unique<Operator>(std::move(info)));
+    views_.push_back(owned_.back().get());
+  }
+  size = sizeof(vaccel_operator_list);
+  count = views_.size();
+  operators = views_.data();
 }
 
 Agent::Agent(std::string endpoint_text, wire::Description details, AgentLimits limits)
@@ -86,15 +127,19 @@ Agent::Agent(std::string endpoint_text, wire::Description details, AgentLimits l
 }
 
 wire::ModelInfo copy_model(const vaccel_model& model) {
-  return {.name = text(model.name),
-          .task = text(model.task),
-          .description = text(model.description),
-          .version = text(model.version),
-          .license = text(model.license),
-          .backend = text(model.backend),
-          .problem = text(model.problem),
-          .inputs = copy_infos(model.inputs, model.input_count),
-          .outputs = copy_infos(model.outputs, model.output_count)};
+  wire::ModelInfo info{.name = text(model.name),
+                       .task = text(model.task),
+                       .description = text(model.description),
+                       .version = text(model.version),
+                       .license = text(model.license),
+                       .backend = text(model.backend),
+                       .problem = text(model.problem),
+                       .inputs = copy_infos(model.inputs, model.input_count),
+                       .outputs = copy_infos(model.outputs, model.output_count),
+                       .metadata = {}};
+  for (size_t index = 0; index < model.metadata_count; ++index)
+    info.metadata.push_back({text(model.metadata[index].key), text(model.metadata[index].value)});
+  return info;
 }
 
 wire::Description copy_agent(const vaccel_agent& agent) {
@@ -108,6 +153,13 @@ wire::Description copy_agent(const vaccel_agent& agent) {
         {text(backend.name), text(backend.version), text(backend.devices), text(backend.problem)});
   }
   return description;
+}
+
+std::vector<wire::OperatorInfo> copy_operators(const vaccel_operator_list& list) {
+  std::vector<wire::OperatorInfo> infos(list.count);
+  for (size_t index = 0; index < list.count; ++index)
+    copy_operator(*list.operators[index], infos[index]);
+  return infos;
 }
 
 }  // namespace vaccel::client

@@ -23,6 +23,7 @@ class Model : public vaccel_model {
   wire::ModelInfo info_;
   std::vector<vaccel_tensor_info> input_views_;
   std::vector<vaccel_tensor_info> output_views_;
+  std::vector<vaccel_metadata> metadata_views_;
 };
 
 class ModelList : public vaccel_model_list {
@@ -34,6 +35,30 @@ class ModelList : public vaccel_model_list {
  private:
   std::vector<std::unique_ptr<Model>> owned_;
   std::vector<const vaccel_model*> views_;
+};
+
+/// An operator's description that owns what its fields point to.
+class Operator : public vaccel_operator {
+ public:
+  explicit Operator(wire::OperatorInfo info);
+  Operator(const Operator&) = delete;
+  Operator& operator=(const Operator&) = delete;
+
+ private:
+  wire::OperatorInfo info_;
+  std::vector<vaccel_operator_part> part_views_;
+  std::vector<vaccel_operator_backend> backend_views_;
+};
+
+class OperatorList : public vaccel_operator_list {
+ public:
+  explicit OperatorList(std::vector<wire::OperatorInfo> infos);
+  OperatorList(const OperatorList&) = delete;
+  OperatorList& operator=(const OperatorList&) = delete;
+
+ private:
+  std::vector<std::unique_ptr<Operator>> owned_;
+  std::vector<const vaccel_operator*> views_;
 };
 
 /// What is told of an agent besides its description.
@@ -61,5 +86,6 @@ class Agent : public vaccel_agent {
 /// The same from the structs of a runtime in this process.
 wire::ModelInfo copy_model(const vaccel_model& model);
 wire::Description copy_agent(const vaccel_agent& agent);
+std::vector<wire::OperatorInfo> copy_operators(const vaccel_operator_list& list);
 
 }  // namespace vaccel::client

@@ -480,7 +480,9 @@ Status LocalTransport::load_model(const char* name) {
   return model ? Status{} : model.error();
 }
 
-Result<std::unique_ptr<ModelList>> LocalTransport::list_models() {
+// What describes runs seldom: small is better than fast, hence cold.
+
+[[gnu::cold]] Result<std::unique_ptr<ModelList>> LocalTransport::list_models() {
   const std::lock_guard lock(describing_);
   Sentence sentence;
   const vaccel_model_list* list = nullptr;
@@ -492,7 +494,16 @@ Result<std::unique_ptr<ModelList>> LocalTransport::list_models() {
   return std::make_unique<ModelList>(std::move(infos));
 }
 
-Result<std::unique_ptr<Model>> LocalTransport::describe_model(const char* name) {
+[[gnu::cold]] Result<std::unique_ptr<OperatorList>> LocalTransport::list_operators() {
+  const std::lock_guard lock(describing_);
+  Sentence sentence;
+  const vaccel_operator_list* list = nullptr;
+  const auto code = table_.list_operators(runtime_, &sentence.sink(), &list);
+  if (code != VACCEL_OK) return Unexpected{sentence.status(code)};
+  return std::make_unique<OperatorList>(copy_operators(*list));
+}
+
+[[gnu::cold]] Result<std::unique_ptr<Model>> LocalTransport::describe_model(const char* name) {
   const std::lock_guard lock(describing_);
   Sentence sentence;
   const vaccel_model* model = nullptr;
@@ -501,7 +512,7 @@ Result<std::unique_ptr<Model>> LocalTransport::describe_model(const char* name) 
   return std::make_unique<Model>(copy_model(*model));
 }
 
-Result<std::unique_ptr<Agent>> LocalTransport::describe_agent() {
+[[gnu::cold]] Result<std::unique_ptr<Agent>> LocalTransport::describe_agent() {
   const std::lock_guard lock(describing_);
   Sentence sentence;
   const vaccel_agent* agent = nullptr;

@@ -61,6 +61,7 @@ class LocalTransport final : public Transport {
   Result<std::unique_ptr<ModelList>> list_models() override;
   Result<std::unique_ptr<Model>> describe_model(const char* name) override;
   Result<std::unique_ptr<Agent>> describe_agent() override;
+  Result<std::unique_ptr<OperatorList>> list_operators() override;
 
  private:
   friend class LocalRequest;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -132,6 +133,24 @@ TEST_F(LocalSessionTest, DescribesItself) {
   EXPECT_EQ(models->count, 0u);
   vaccel_model_list_free(models);
   EXPECT_EQ(vaccel_ping(session_, nullptr, nullptr), VACCEL_OK);
+}
+
+TEST_F(LocalSessionTest, ListsOperators) {
+  vaccel_operator_list* list = nullptr;
+  ASSERT_EQ(vaccel_operators(session_, &list), VACCEL_OK) << vaccel_error_message();
+  const vaccel_operator* fill = nullptr;
+  for (size_t index = 0; index < list->count; ++index) {
+    if (std::strcmp(list->operators[index]->name, "reference.fill") == 0) fill = list->operators[index];
+  }
+  ASSERT_NE(fill, nullptr);
+  ASSERT_EQ(fill->part_count, 3u);
+  EXPECT_EQ(fill->parts[0].kind, VACCEL_OPERATOR_OUTPUT);
+  EXPECT_STREQ(fill->parts[0].type, "uint8 [?]");
+  EXPECT_STREQ(fill->parts[1].name, "bytes");
+  EXPECT_STREQ(fill->parts[1].type, "integer, required");
+  ASSERT_EQ(fill->backend_count, 1u);
+  EXPECT_STREQ(fill->backends[0].name, "reference");
+  vaccel_operator_list_free(list);
 }
 
 TEST_F(LocalSessionTest, RunsSubmittedCallsAndTellsOfThem) {

@@ -9,7 +9,7 @@
 namespace vaccel::client {
 namespace {
 
-constexpr size_t kMostModels = 100'000;  // an agent that lists more has lost its way
+constexpr size_t kMostItems = 100'000;  // an agent that lists more of anything has lost its way
 
 Status too_late(const CallSpec& spec) {
   return failure(VACCEL_DEADLINE_EXCEEDED, "the deadline passed before the result of '%s'%s%s%s was here",
@@ -245,21 +245,35 @@ Result<wire::Description> RemoteTransport::describe(const wire::Describe& what, 
   return std::move(exchange.description());
 }
 
-Result<std::unique_ptr<ModelList>> RemoteTransport::list_models() {
-  std::vector<wire::ModelInfo> models;
+template <typename Item>
+Result<std::vector<Item>> RemoteTransport::read_pages(wire::Subject subject, const char* what,
+                                                      std::vector<Item> wire::Description::*items) {
+  std::vector<Item> all;
   for (;;) {
-    auto page = describe(
-        {.subject = wire::Subject::kModels, .model = {}, .start = static_cast<uint32_t>(models.size())},
-        nullptr);
+    auto page =
+        describe({.subject = subject, .model = {}, .start = static_cast<uint32_t>(all.size())}, nullptr);
     if (!page) return Unexpected{page.error()};
-    if (page->more && (page->models.empty() || models.size() > kMostModels))
+    std::vector<Item>& some = *page.*items;
+    if (page->more && (some.empty() || all.size() > kMostItems)) {
       return fail(VACCEL_PROTOCOL_ERROR,
-                  "the agent at %s says that there are more than %zu models, and does not list them",
-                  endpoint_.c_str(), models.size());
-    models.insert(models.end(), std::make_move_iterator(page->models.begin()),
-                  std::make_move_iterator(page->models.end()));
-    if (!page->more) return std::make_unique<ModelList>(std::move(models));
+                  "the agent at %s says that there are more than %zu %s, and does not list them",
+                  endpoint_.c_str(), all.size(), what);
+    }
+    all.insert(all.end(), std::make_move_iterator(some.begin()), std::make_move_iterator(some.end()));
+    if (!page->more) return all;
   }
+}
+
+Result<std::unique_ptr<ModelList>> RemoteTransport::list_models() {
+  auto models = read_pages(wire::Subject::kModels, "models", &wire::Description::models);
+  if (!models) return Unexpected{models.error()};
+  return std::make_unique<ModelList>(std::move(*models));
+}
+
+Result<std::unique_ptr<OperatorList>> RemoteTransport::list_operators() {
+  auto operators = read_pages(wire::Subject::kOperators, "operators", &wire::Description::operators);
+  if (!operators) return Unexpected{operators.error()};
+  return std::make_unique<OperatorList>(std::move(*operators));
 }
 
 Result<std::unique_ptr<Model>> RemoteTransport::describe_model(const char* name) {

@@ -41,6 +41,7 @@ class RemoteTransport final : public Transport {
   Result<std::unique_ptr<ModelList>> list_models() override;
   Result<std::unique_ptr<Model>> describe_model(const char* name) override;
   Result<std::unique_ptr<Agent>> describe_agent() override;
+  Result<std::unique_ptr<OperatorList>> list_operators() override;
 
  private:
   using ConnectionPtr = std::shared_ptr<Connection>;
@@ -57,6 +58,10 @@ class RemoteTransport final : public Transport {
   Result<ConnectionPtr> send_once(int64_t deadline_ns, Send send);
   static Status send_call(Connection& connection, const CallSpec& spec, CallExchange& exchange, bool& unsent);
   Result<wire::Description> describe(const wire::Describe& what, AgentLimits* limits);
+  /// All of a list that comes in several bodies.
+  template <typename Item>
+  Result<std::vector<Item>> read_pages(wire::Subject subject, const char* what,
+                                       std::vector<Item> wire::Description::*items);
 
   const Settings settings_;
   const std::string endpoint_;

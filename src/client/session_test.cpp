@@ -218,6 +218,10 @@ TEST_F(SessionTest, DescribesAgentAndModels) {
   EXPECT_EQ(model->inputs[0].shape[3], -1);
   EXPECT_EQ(model->outputs[0].rank, -1);
   EXPECT_EQ(model->outputs[0].dtype, VACCEL_STRING);
+  ASSERT_EQ(model->metadata_count, 2u);
+  EXPECT_STREQ(model->metadata[0].key, "producer");
+  EXPECT_STREQ(model->metadata[0].value, "a test");
+  EXPECT_STREQ(model->metadata[1].value, "");
   vaccel_model_free(model);
 }
 
@@ -229,6 +233,30 @@ TEST(ModelListTest, IsReadPageByPage) {
   ASSERT_EQ(list->count, 301u);
   EXPECT_STREQ(list->models[300]->name, "model300");
   vaccel_model_list_free(list);
+}
+
+TEST(OperatorListTest, IsReadPageByPage) {
+  const TestServer server({.operator_count = 100, .hook = {}});
+  const auto session = open_session(server.endpoint());
+  vaccel_operator_list* list = nullptr;
+  ASSERT_EQ(vaccel_operators(session.get(), &list), VACCEL_OK) << vaccel_error_message();
+  ASSERT_EQ(list->count, 100u);
+  const vaccel_operator& last = *list->operators[99];
+  EXPECT_EQ(last.size, sizeof last);
+  EXPECT_STREQ(last.name, "test.operator99");
+  EXPECT_STREQ(last.description, "Does nothing");
+  ASSERT_EQ(last.part_count, 1u);
+  EXPECT_EQ(last.parts[0].kind, VACCEL_OPERATOR_ATTRIBUTE);
+  EXPECT_STREQ(last.parts[0].name, "top");
+  EXPECT_STREQ(last.parts[0].type, "integer >= 1");
+  EXPECT_STREQ(last.parts[0].description, "how many");
+  ASSERT_EQ(last.backend_count, 2u);
+  EXPECT_STREQ(last.backends[0].name, "reference");
+  EXPECT_EQ(last.backends[0].dtype, VACCEL_FLOAT32);
+  EXPECT_EQ(last.backends[0].score, 80);
+  EXPECT_EQ(last.backends[1].dtype, 0);
+  vaccel_operator_list_free(list);
+  vaccel_operator_list_free(nullptr);
 }
 
 TEST_F(SessionTest, HandsOnAttributesAndFailures) {
@@ -342,6 +370,8 @@ TEST_F(SessionTest, ChecksArguments) {
   refused(vaccel_poll(session, nullptr), "the place for the request is NULL");
   refused(vaccel_models(session, nullptr), "the place for the list is NULL");
   refused(vaccel_model_load(session, nullptr), "model's name is NULL");
+  refused(vaccel_operators(nullptr, nullptr), "the session is NULL");
+  refused(vaccel_operators(session, nullptr), "the place for the list is NULL");
   EXPECT_EQ(vaccel_session_fd(nullptr), -1);
   std::vector<float> values(3);
   TensorView tensor("x", VACCEL_FLOAT32, values, {2, 2});

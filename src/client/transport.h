@@ -47,6 +47,7 @@ class Transport {
   virtual Result<std::unique_ptr<ModelList>> list_models() = 0;
   virtual Result<std::unique_ptr<Model>> describe_model(const char* name) = 0;
   virtual Result<std::unique_ptr<Agent>> describe_agent() = 0;
+  virtual Result<std::unique_ptr<OperatorList>> list_operators() = 0;
 };
 
 }  // namespace vaccel::client

@@ -323,3 +323,16 @@ vaccel_status vaccel_agent_describe(vaccel_session* session, vaccel_agent** agen
   *agent = described->release();
   return VACCEL_OK;
 }
+
+void vaccel_operator_list_free(vaccel_operator_list* list) {
+  delete static_cast<vaccel::client::OperatorList*>(list);
+}
+
+vaccel_status vaccel_operators(vaccel_session* session, vaccel_operator_list** list) {
+  if (session == nullptr) return report(is_null("the session"));
+  if (list == nullptr) return report(is_null("the place for the list"));
+  auto operators = session->transport->list_operators();
+  if (!operators) return report(operators.error());
+  *list = operators->release();
+  return VACCEL_OK;
+}

@@ -28,6 +28,8 @@ ModelText::ModelText(ModelFacts facts, bool with_tensors) : facts_(std::move(fac
   if (with_tensors) {
     inputs_ = infos_of(facts_.inputs);
     outputs_ = infos_of(facts_.outputs);
+    for (const MetadataPair& pair : facts_.metadata)
+      metadata_.push_back({pair.key.c_str(), pair.value.c_str()});
   }
   const ModelDescription& model = *facts_.description;
   view_.size = sizeof view_;
@@ -42,6 +44,8 @@ ModelText::ModelText(ModelFacts facts, bool with_tensors) : facts_(std::move(fac
   view_.inputs = inputs_.data();
   view_.output_count = outputs_.size();
   view_.outputs = outputs_.data();
+  view_.metadata_count = metadata_.size();
+  view_.metadata = metadata_.data();
 }
 
 ModelListText::ModelListText(std::vector<ModelFacts> models) {
@@ -51,6 +55,27 @@ ModelListText::ModelListText(std::vector<ModelFacts> models) {
   view_.size = sizeof view_;
   view_.count = pointers_.size();
   view_.models = pointers_.data();
+}
+
+OperatorListText::OperatorListText(std::vector<OperatorFacts> operators) : facts_(std::move(operators)) {
+  for (const OperatorFacts& facts : facts_) {
+    One& one = views_.emplace_back();
+    for (const PartFacts& part : facts.parts)
+      one.parts.push_back({part.kind, 0, part.name.c_str(), part.type.c_str(), part.description.c_str()});
+    for (const OfferFacts& offer : facts.offers)
+      one.backends.push_back({offer.backend.c_str(), offer.dtype, offer.score});
+    one.view.size = sizeof one.view;
+    one.view.name = facts.name.c_str();
+    one.view.description = facts.description.c_str();
+    one.view.part_count = one.parts.size();
+    one.view.parts = one.parts.data();
+    one.view.backend_count = one.backends.size();
+    one.view.backends = one.backends.data();
+    pointers_.push_back(&one.view);
+  }
+  view_.size = sizeof view_;
+  view_.count = pointers_.size();
+  view_.operators = pointers_.data();
 }
 
 AgentText::AgentText(std::vector<BackendReport> backends, size_t model_count)

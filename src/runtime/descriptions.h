@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "runtime/model_store.h"
+#include "runtime/operators/operator.h"
 #include "runtime/runtime.h"
 #include "vaccel/vaccel.h"
 
@@ -27,6 +28,7 @@ class ModelText {
   ModelFacts facts_;
   std::vector<vaccel_tensor_info> inputs_;
   std::vector<vaccel_tensor_info> outputs_;
+  std::vector<vaccel_metadata> metadata_;
   vaccel_model view_{};
 };
 
@@ -41,6 +43,26 @@ class ModelListText {
   std::deque<ModelText> models_;
   std::vector<const vaccel_model*> pointers_;
   vaccel_model_list view_{};
+};
+
+class OperatorListText {
+ public:
+  explicit OperatorListText(std::vector<OperatorFacts> operators);
+  OperatorListText(const OperatorListText&) = delete;
+  OperatorListText& operator=(const OperatorListText&) = delete;
+  [[nodiscard]] const vaccel_operator_list& view() const { return view_; }
+
+ private:
+  struct One {
+    vaccel_operator view{};
+    std::vector<vaccel_operator_part> parts;
+    std::vector<vaccel_operator_backend> backends;
+  };
+
+  std::vector<OperatorFacts> facts_;
+  std::deque<One> views_;
+  std::vector<const vaccel_operator*> pointers_;
+  vaccel_operator_list view_{};
 };
 
 class AgentText {

@@ -159,6 +159,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const CatalogueEntry& ent
   if (!status.ok()) return Unexpected{std::move(status)};
   model->inputs_ = std::move(*input_facts);
   model->outputs_ = std::move(*output_facts);
+  model->metadata_ = read_metadata(table, handle);
 
   if (entry.model.task != Task::kInfer) {
     auto plan = plan_vision(entry.model, model->inputs_, model->outputs_, label_count);

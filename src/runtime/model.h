@@ -15,6 +15,7 @@
 #include "core/status.h"
 #include "runtime/backend_library.h"
 #include "runtime/catalogue.h"
+#include "runtime/model_metadata.h"
 #include "runtime/tensor_facts.h"
 #include "runtime/vision_plan.h"
 #include "vaccel/backend.h"
@@ -34,6 +35,8 @@ class LoadedModel {
   [[nodiscard]] vaccel_backend_model* handle() const { return handle_; }
   [[nodiscard]] const std::vector<TensorFacts>& inputs() const { return inputs_; }
   [[nodiscard]] const std::vector<TensorFacts>& outputs() const { return outputs_; }
+  /// What its file says of itself.
+  [[nodiscard]] const std::vector<MetadataPair>& metadata() const { return metadata_; }
   /// Only of a model of a vision task.
   [[nodiscard]] const std::optional<VisionPlan>& vision_plan() const { return plan_; }
 
@@ -45,6 +48,7 @@ class LoadedModel {
   vaccel_backend_model* handle_ = nullptr;
   std::vector<TensorFacts> inputs_;
   std::vector<TensorFacts> outputs_;
+  std::vector<MetadataPair> metadata_;
   std::optional<VisionPlan> plan_;
 };
 

@@ -59,6 +59,7 @@ Result<Model*> ModelStore::open(const std::string& name) {
       slot.facts.backend = (*model)->primary().backend().name();
       slot.facts.inputs = (*model)->primary().inputs();
       slot.facts.outputs = (*model)->primary().outputs();
+      slot.facts.metadata = (*model)->primary().metadata();
       slot.facts.problem.clear();
       slot.model = std::move(*model);
     } else {

@@ -26,6 +26,7 @@ struct ModelFacts {
   std::string problem;
   std::vector<TensorFacts> inputs;
   std::vector<TensorFacts> outputs;
+  std::vector<MetadataPair> metadata;
 };
 
 class ModelStore {

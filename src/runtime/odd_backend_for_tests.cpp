@@ -2,6 +2,8 @@
 //
 // Backends that are wrong in one way each, chosen by the macro ODD when it is compiled: what the loader must refuse.
 #include <cstddef>
+#include <string>
+#include <vector>
 
 #include "vaccel/backend.h"
 
@@ -45,11 +47,20 @@ void quantisation(vaccel_backend_model*, const vaccel_quantisation** inputs, con
   *inputs = &kHalves;
 }
 
+// A description that is too long, an input that says nothing, and too many attributes with a bell in their name.
+[[maybe_unused]] const std::string kLongWords(5000, 'd');
+[[maybe_unused]] const vaccel_tensor_info kNothing{nullptr, nullptr, 3, 99};
+[[maybe_unused]] const std::vector<vaccel_backend_attribute> kManyAttributes(70,
+                                                                             vaccel_backend_attribute{
+                                                                                 "bell\a", 17, 0, nullptr});
+
 const vaccel_backend_operator kOperators[] = {
 #if ODD == 6  // an operator without a vendor in its name
-    {"plain", "", unexplained},
+    {"plain", "", unexplained, nullptr, 0, nullptr, 0, nullptr, 0},
 #else
-    {"odd.unexplained", "Fails with a status that is none", unexplained},
+    {"odd.unexplained", "Fails with a status that is none", unexplained, nullptr, 0, nullptr, 0, nullptr, 0},
+    {"odd.talkative", kLongWords.data(), unexplained, &kNothing, 1, nullptr, 0, kManyAttributes.data(),
+     kManyAttributes.size()},
 #endif
 };
 
@@ -61,7 +72,7 @@ vaccel_backend table() {
   backend.create = create;
   backend.destroy = destroy;
   backend.operators = kOperators;
-  backend.operator_count = 1;
+  backend.operator_count = sizeof kOperators / sizeof *kOperators;
   backend.window_import = import_window;
   backend.window_drop = drop_window;
   backend.model_quantisation = quantisation;

@@ -36,6 +36,7 @@ struct LastTold {
   std::unique_ptr<AgentText> agent;
   std::unique_ptr<ModelListText> models;
   std::unique_ptr<ModelText> model;
+  std::unique_ptr<OperatorListText> operators;
 };
 
 LastTold& last_told() {
@@ -198,6 +199,22 @@ Result<const vaccel_model*> Runtime::describe_model(const std::string& name) {
   LastTold& told = last_told();
   told.model = std::make_unique<ModelText>(std::move(*facts), true);
   return &told.model->view();
+}
+
+const vaccel_operator_list& Runtime::list_operators() {
+  std::vector<OperatorFacts> all;
+  for (const auto& one : implementation_->operators.all()) {
+    OperatorFacts& facts = all.emplace_back(one->facts());
+    if (!facts.works_on_model) continue;
+    for (const auto& backend : implementation_->backends.running()) {
+      if (backend->table().model_open != nullptr) facts.offers.push_back({backend->name(), 0, 0});
+    }
+  }
+  std::sort(all.begin(), all.end(),
+            [](const auto& left, const auto& right) { return left.name < right.name; });
+  LastTold& told = last_told();
+  told.operators = std::make_unique<OperatorListText>(std::move(all));
+  return told.operators->view();
 }
 
 }  // namespace vaccel::runtime

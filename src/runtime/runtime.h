@@ -95,6 +95,7 @@ class Runtime {
   const vaccel_agent& describe();
   const vaccel_model_list& list_models();
   Result<const vaccel_model*> describe_model(const std::string& name);
+  const vaccel_operator_list& list_operators();
 
  private:
   struct Implementation;

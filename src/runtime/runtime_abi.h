@@ -88,6 +88,9 @@ struct RuntimeTable {
   vaccel_status (*list_models)(Runtime* runtime, const ErrorSink* error, const vaccel_model_list** list);
   vaccel_status (*describe_model)(Runtime* runtime, const char* name, const ErrorSink* error,
                                   const vaccel_model** description);
+  /// Lives as the descriptions do.
+  vaccel_status (*list_operators)(Runtime* runtime, const ErrorSink* error,
+                                  const vaccel_operator_list** list);
   /// Memory that holds zeros, on the device of a backend (nullptr: the one that is best at products).
   vaccel_status (*allocate_memory)(Runtime* runtime, const char* backend, size_t bytes,
                                    const ErrorSink* error, Memory** memory, MemoryPlace* place);

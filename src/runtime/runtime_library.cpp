@@ -125,9 +125,28 @@ void free_memory(Runtime*, Memory* memory) {
   delete memory;
 }
 
-constexpr RuntimeTable kTable{sizeof(RuntimeTable), kRuntimeAbi, 0,    create,   destroy,     open_model,
-                              close_model,          call,        post, describe, list_models, describe_model,
-                              allocate_memory,      free_memory};
+vaccel_status list_operators(Runtime* runtime, const ErrorSink* error, const vaccel_operator_list** list) {
+  return guarded(error, [&]() -> Status {
+    *list = &runtime->list_operators();
+    return {};
+  });
+}
+
+constexpr RuntimeTable kTable{sizeof(RuntimeTable),
+                              kRuntimeAbi,
+                              0,
+                              create,
+                              destroy,
+                              open_model,
+                              close_model,
+                              call,
+                              post,
+                              describe,
+                              list_models,
+                              describe_model,
+                              list_operators,
+                              allocate_memory,
+                              free_memory};
 
 }  // namespace
 }  // namespace vaccel::runtime

@@ -139,7 +139,8 @@ TEST_F(ReferenceTest, WhatIsNotThereIsNamed) {
   EXPECT_EQ(unknown.run(*runtime), VACCEL_NOT_FOUND);
   EXPECT_TRUE(unknown.sentence.starts_with(
       "no operator 'reference.nope' here; there are: classify, detect, segment, pose, depth, infer, "
-      "vaccel.echo, transfer, gemm, gemv, axpy, scal, dot, nrm2, add, copy, min, max, reference.echo, reference.noop"))
+      "vaccel.echo, transfer, gemm, gemv, axpy, scal, dot, nrm2, add, copy, min, max, reference.echo, "
+      "reference.noop"))
       << unknown.sentence;
 
   TestCall elsewhere("reference.echo");

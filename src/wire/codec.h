@@ -79,35 +79,6 @@ inline fb::Offset<schema::Attribute> put_attribute(fb::FlatBufferBuilder& flat, 
   return schema::CreateAttribute(flat, name, schema::Value_Text, schema::CreateText(flat, text).Union());
 }
 
-inline fb::Offset<schema::TensorInfo> put_tensor_info(fb::FlatBufferBuilder& flat, const TensorInfo& info) {
-  const auto name = put_text(flat, info.name, kMaxNameBytes);
-  const auto rank = info.rank < 0 ? size_t{0} : static_cast<size_t>(info.rank);
-  const auto shape = flat.CreateVector(info.shape.data(), rank);
-  return schema::CreateTensorInfo(flat, name, static_cast<uint8_t>(info.dtype), shape, info.rank < 0);
-}
-
-inline fb::Offset<schema::ModelInfo> put_model(fb::FlatBufferBuilder& flat, const ModelInfo& model) {
-  const auto name = put_text(flat, model.name, kMaxNameBytes);
-  const auto task = put_text(flat, model.task, kMaxNameBytes);
-  const auto description = put_text(flat, model.description, 512);
-  const auto version = put_text(flat, model.version, kMaxNameBytes);
-  const auto license = put_text(flat, model.license, kMaxNameBytes);
-  const auto backend = put_text(flat, model.backend, kMaxNameBytes);
-  const auto problem = put_text(flat, model.problem, 512);
-  const auto inputs = put_all(flat, model.inputs, put_tensor_info);
-  const auto outputs = put_all(flat, model.outputs, put_tensor_info);
-  return schema::CreateModelInfo(flat, name, task, description, version, license, backend, problem, inputs,
-                                 outputs);
-}
-
-inline fb::Offset<schema::BackendInfo> put_backend(fb::FlatBufferBuilder& flat, const BackendInfo& backend) {
-  const auto name = put_text(flat, backend.name, kMaxNameBytes);
-  const auto version = put_text(flat, backend.version, kMaxNameBytes);
-  const auto devices = put_text(flat, backend.devices, kMaxNameBytes);
-  const auto problem = put_text(flat, backend.problem, 512);
-  return schema::CreateBackendInfo(flat, name, version, devices, problem);
-}
-
 template <typename T>
 std::span<const std::byte> finish(fb::FlatBufferBuilder& flat, fb::Offset<T> root) {
   flat.Finish(root);
@@ -211,6 +182,35 @@ class Checker {
       info.shape[static_cast<size_t>(axis)] = element(*source.shape(), static_cast<size_t>(axis));
     }
     if (source.any_rank()) info.rank = -1;
+    return info;
+  }
+
+  OperatorInfo operator_info(const schema::OperatorInfo& source) {
+    OperatorInfo info{.name = text(source.name(), "an operator's name", kMaxNameBytes),
+                      .description = text(source.description(), "an operator's description", kMaxTextBytes),
+                      .parts = {},
+                      .backends = {}};
+    for (size_t index = 0; index < count(source.parts(), "parts of an operator", kMaxOperatorParts);
+         ++index) {
+      const auto& from = *source.parts()->Get(static_cast<uint32_t>(index));
+      if (from.kind() < VACCEL_OPERATOR_INPUT || from.kind() > VACCEL_OPERATOR_ATTRIBUTE) {
+        note(failure(VACCEL_INVALID_ARGUMENT, "a part of an operator is of kind %d, which is none",
+                     from.kind()));
+      }
+      info.parts.push_back({from.kind(), text(from.name(), "a part's name", kMaxNameBytes),
+                            text(from.type(), "a part's type", kMaxNameBytes),
+                            text(from.description(), "a part's description", kMaxTextBytes)});
+    }
+    for (size_t index = 0; index < count(source.backends(), "backends of an operator", kMaxOperatorBackends);
+         ++index) {
+      const auto& from = *source.backends()->Get(static_cast<uint32_t>(index));
+      if (from.dtype() != 0 && !is_known_dtype(from.dtype())) {
+        note(failure(VACCEL_INVALID_ARGUMENT, "an operator's backend is for dtype %d, which is none",
+                     from.dtype()));
+      }
+      info.backends.push_back(
+          {text(from.name(), "a backend's name", kMaxNameBytes), from.dtype(), from.score()});
+    }
     return info;
   }
 

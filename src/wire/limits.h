@@ -20,6 +20,11 @@ inline constexpr size_t kMaxNameBytes = 255;   ///< Names of operators, models, 
 inline constexpr size_t kMaxTextBytes = 4096;  ///< Sentences, text attributes, descriptions.
 inline constexpr size_t kMaxBackends = 64;
 inline constexpr size_t kMaxModelsInBody = 128;
+inline constexpr size_t kMaxMetadata = 64;  ///< Pairs of one model.
+inline constexpr size_t kMaxOperatorsInBody = 128;
+inline constexpr size_t kMaxOperatorParts = 64;  ///< Inputs, outputs and attributes of one operator together.
+inline constexpr size_t kMaxOperatorBackends =
+    256;  ///< Of one operator: each backend for each type of elements.
 inline constexpr size_t kMaxReleases = 1024;
 /// Where tensors start in a payload or segment: what every vector unit and every framework is content with.
 inline constexpr uint64_t kTensorAlignment = 64;

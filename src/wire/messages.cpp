@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The codec of calls, models and descriptions. Windows and control are in window_messages.cpp.
+// The codec of calls and models. Descriptions are in description_messages.cpp, windows and control in window_messages.cpp.
 #include "wire/messages.h"
 
 #include <algorithm>
@@ -56,24 +56,6 @@ std::span<const std::byte> Encoder::encode(const Done&) {
   auto& flat = builder_->flat;
   flat.Clear();
   return finish(flat, schema::CreateDone(flat));
-}
-
-std::span<const std::byte> Encoder::encode(const Describe& describe) {
-  auto& flat = builder_->flat;
-  flat.Clear();
-  const auto model = put_text(flat, describe.model, kMaxNameBytes);
-  return finish(flat, schema::CreateDescribe(flat, static_cast<schema::Subject>(describe.subject), model,
-                                             describe.start));
-}
-
-std::span<const std::byte> Encoder::encode(const Description& description) {
-  auto& flat = builder_->flat;
-  flat.Clear();
-  const auto server = put_text(flat, description.server, kMaxNameBytes);
-  const auto backends = put_all(flat, description.backends, put_backend);
-  const auto models = put_all(flat, description.models, put_model);
-  return finish(flat, schema::CreateDescription(flat, server, description.worker_count,
-                                                description.model_count, backends, models, description.more));
 }
 
 std::span<const std::byte> Encoder::encode(const Call& call) {
@@ -182,60 +164,6 @@ Result<CloseModel> decode_close_model(std::span<const std::byte> body) {
 
 Result<Done> decode_done(std::span<const std::byte> body) {
   return with_body<schema::Done>(body, "done", [](const schema::Done&) -> Result<Done> { return Done{}; });
-}
-
-Result<Describe> decode_describe(std::span<const std::byte> body) {
-  return with_body<schema::Describe>(body, "describe", [](const schema::Describe& source) {
-    Checker check;
-    Describe describe;
-    if (source.subject() > schema::Subject_MAX) {
-      check.note(failure(VACCEL_INVALID_ARGUMENT, "subject %d cannot be described",
-                         static_cast<int>(source.subject())));
-    }
-    describe.subject = static_cast<Subject>(source.subject());
-    describe.model = check.text(source.model(), "the model's name", kMaxNameBytes);
-    describe.start = source.start();
-    return check.done(std::move(describe));
-  });
-}
-
-[[gnu::cold]] Result<Description> decode_description(std::span<const std::byte> body) {
-  return with_body<schema::Description>(body, "description", [](const schema::Description& source) {
-    Checker check;
-    Description description;
-    description.server = check.text(source.server(), "the server's name", kMaxNameBytes);
-    description.worker_count = source.worker_count();
-    description.model_count = source.model_count();
-    description.more = source.more();
-    for (size_t index = 0; index < check.count(source.backends(), "backends", kMaxBackends); ++index) {
-      const auto& from = *source.backends()->Get(static_cast<uint32_t>(index));
-      description.backends.push_back({check.text(from.name(), "a backend's name", kMaxNameBytes),
-                                      check.text(from.version(), "a backend's version", kMaxNameBytes),
-                                      check.text(from.devices(), "a backend's devices", kMaxNameBytes),
-                                      check.text(from.problem(), "a backend's problem", kMaxTextBytes)});
-    }
-    for (size_t index = 0; index < check.count(source.models(), "models", kMaxModelsInBody); ++index) {
-      const auto& from = *source.models()->Get(static_cast<uint32_t>(index));
-      ModelInfo model{.name = check.text(from.name(), "a model's name", kMaxNameBytes),
-                      .task = check.text(from.task(), "a model's task", kMaxNameBytes),
-                      .description = check.text(from.description(), "a model's description", kMaxTextBytes),
-                      .version = check.text(from.version(), "a model's version", kMaxNameBytes),
-                      .license = check.text(from.license(), "a model's licence", kMaxNameBytes),
-                      .backend = check.text(from.backend(), "a model's backend", kMaxNameBytes),
-                      .problem = check.text(from.problem(), "a model's problem", kMaxTextBytes),
-                      .inputs = {},
-                      .outputs = {}};
-      for (size_t input = 0; input < check.count(from.inputs(), "inputs of a model", kMaxTensors); ++input) {
-        model.inputs.push_back(check.tensor_info(*from.inputs()->Get(static_cast<uint32_t>(input))));
-      }
-      for (size_t output = 0; output < check.count(from.outputs(), "outputs of a model", kMaxTensors);
-           ++output) {
-        model.outputs.push_back(check.tensor_info(*from.outputs()->Get(static_cast<uint32_t>(output))));
-      }
-      description.models.push_back(std::move(model));
-    }
-    return check.done(std::move(description));
-  });
 }
 
 Result<Call> decode_call(std::span<const std::byte> body, const TensorRules& rules) {

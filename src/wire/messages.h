@@ -97,7 +97,7 @@ struct Done {
   static constexpr Kind kKind = Kind::kDone;
 };
 
-enum class Subject : uint8_t { kServer = 0, kModels = 1, kModel = 2 };
+enum class Subject : uint8_t { kServer = 0, kModels = 1, kModel = 2, kOperators = 3 };
 
 struct Describe {
   static constexpr Kind kKind = Kind::kDescribe;
@@ -113,6 +113,12 @@ struct TensorInfo {
   std::array<int64_t, VACCEL_MAX_RANK> shape{};
 };
 
+/// What a model's file says of itself.
+struct Metadata {
+  std::string key;
+  std::string value;
+};
+
 struct ModelInfo {
   std::string name;
   std::string task;
@@ -123,6 +129,7 @@ struct ModelInfo {
   std::string problem;
   std::vector<TensorInfo> inputs;
   std::vector<TensorInfo> outputs;
+  std::vector<Metadata> metadata;
 };
 
 struct BackendInfo {
@@ -130,6 +137,28 @@ struct BackendInfo {
   std::string version;
   std::string devices;
   std::string problem;
+};
+
+/// An input, output or attribute of an operator.
+struct OperatorPart {
+  int32_t kind = 0;  ///< A vaccel_operator_part_kind.
+  std::string name;
+  std::string type;
+  std::string description;
+};
+
+/// A backend that an operator can run on.
+struct OperatorBackend {
+  std::string name;
+  int32_t dtype = 0;  ///< 0: all that the operator takes.
+  int32_t score = 0;  ///< 1 .. 100; 0: not compared.
+};
+
+struct OperatorInfo {
+  std::string name;
+  std::string description;
+  std::vector<OperatorPart> parts;
+  std::vector<OperatorBackend> backends;
 };
 
 struct Description {
@@ -140,6 +169,7 @@ struct Description {
   std::vector<BackendInfo> backends;
   std::vector<ModelInfo> models;
   bool more = false;
+  std::vector<OperatorInfo> operators;
 };
 
 /// Where a result goes.

@@ -200,7 +200,8 @@ TEST(Description, ComesOutAsItWentIn) {
                                       .backend = "",
                                       .problem = "broken",
                                       .inputs = {},
-                                      .outputs = {}}},
+                                      .outputs = {},
+                                      .metadata = {{"author", "nobody"}}}},
                           .more = true};
   description.models[0].inputs = {{"x", VACCEL_FLOAT32, 4, {1, -1, 224, 224}}, {"y", VACCEL_STRING, -1, {}}};
   Encoder encoder;
@@ -210,7 +211,98 @@ TEST(Description, ComesOutAsItWentIn) {
   EXPECT_EQ(back->models[0].problem, "broken");
   EXPECT_EQ(back->models[0].inputs[0].shape[1], -1);
   EXPECT_EQ(back->models[0].inputs[1].rank, -1);
+  EXPECT_EQ(back->models[0].metadata.at(0).key, "author");
+  EXPECT_EQ(back->models[0].metadata.at(0).value, "nobody");
   EXPECT_TRUE(back->more);
+}
+
+Description described(OperatorInfo info) {
+  Description description;
+  description.operators.push_back(std::move(info));
+  return description;
+}
+
+OperatorInfo top_operator() {
+  return {"vendor.top",
+          "The largest of a tensor",
+          {{VACCEL_OPERATOR_INPUT, "x", "float32 [?]", ""},
+           {VACCEL_OPERATOR_ATTRIBUTE, "top", "integer >= 1, required", "how many"}},
+          {{"openblas", VACCEL_FLOAT64, 90}, {"reference", 0, 0}}};
+}
+
+TEST(Description, MetadataHasLimits) {
+  const auto decoded = [](std::vector<Metadata> metadata) {
+    Description description;
+    description.models.emplace_back().metadata = std::move(metadata);
+    Encoder encoder;
+    return decode_description(encoder.encode(description));
+  };
+  const Metadata longest{std::string(kMaxNameBytes, 'k'), std::string(kMaxTextBytes, 'v')};
+  const auto back = decoded({longest});
+  ASSERT_TRUE(back.has_value()) << back.error().message();
+  EXPECT_EQ(back->models[0].metadata.at(0).value, longest.value);
+  EXPECT_TRUE(decoded(std::vector<Metadata>(kMaxMetadata, {"k", "v"})).has_value());
+  EXPECT_EQ(decoded(std::vector<Metadata>(kMaxMetadata + 1, {"k", "v"})).error().message(),
+            "65 metadata of a model are more than the 64 allowed");
+  EXPECT_EQ(decoded({{"k", std::string("a\0b", 3)}}).error().message(),
+            "a value of metadata has a NUL in it");
+}
+
+TEST(Description, TellsOfOperators) {
+  Encoder encoder;
+  const auto describe = decode_describe(encoder.encode(Describe{Subject::kOperators, "", 7}));
+  ASSERT_TRUE(describe.has_value());
+  EXPECT_EQ(describe->subject, Subject::kOperators);
+  EXPECT_EQ(describe->start, 7u);
+  EXPECT_FALSE(decode_describe(encoder.encode(Describe{static_cast<Subject>(4), "", 0})).has_value());
+
+  const auto back = decode_description(encoder.encode(described(top_operator())));
+  ASSERT_TRUE(back.has_value()) << back.error().message();
+  const OperatorInfo& info = back->operators.at(0);
+  EXPECT_EQ(info.name, "vendor.top");
+  EXPECT_EQ(info.description, "The largest of a tensor");
+  EXPECT_EQ(info.parts.at(0).kind, VACCEL_OPERATOR_INPUT);
+  EXPECT_EQ(info.parts.at(0).type, "float32 [?]");
+  EXPECT_EQ(info.parts.at(1).name, "top");
+  EXPECT_EQ(info.parts.at(1).description, "how many");
+  EXPECT_EQ(info.backends.at(0).dtype, VACCEL_FLOAT64);
+  EXPECT_EQ(info.backends.at(0).score, 90);
+  EXPECT_EQ(info.backends.at(1).name, "reference");
+}
+
+std::string refusal_of(void (*change)(OperatorInfo&)) {
+  OperatorInfo info = top_operator();
+  change(info);
+  Encoder encoder;
+  const auto back = decode_description(encoder.encode(described(std::move(info))));
+  if (back) return "";
+  EXPECT_EQ(back.error().code(), VACCEL_INVALID_ARGUMENT);
+  return back.error().message();
+}
+
+TEST(Description, OperatorsHaveLimits) {
+  EXPECT_EQ(refusal_of([](OperatorInfo&) {}), "");
+  EXPECT_EQ(refusal_of([](OperatorInfo& info) { info.parts.resize(kMaxOperatorParts, info.parts[0]); }), "");
+  EXPECT_EQ(refusal_of([](OperatorInfo& info) { info.parts.resize(kMaxOperatorParts + 1, info.parts[0]); }),
+            "65 parts of an operator are more than the 64 allowed");
+  EXPECT_EQ(refusal_of([](OperatorInfo& info) { info.backends.resize(kMaxOperatorBackends + 1); }),
+            "257 backends of an operator are more than the 256 allowed");
+  EXPECT_EQ(refusal_of([](OperatorInfo& info) { info.parts[0].kind = 0; }),
+            "a part of an operator is of kind 0, which is none");
+  EXPECT_EQ(refusal_of([](OperatorInfo& info) { info.parts[0].kind = 4; }),
+            "a part of an operator is of kind 4, which is none");
+  EXPECT_EQ(refusal_of([](OperatorInfo& info) { info.backends[0].dtype = 15; }),
+            "an operator's backend is for dtype 15, which is none");
+  EXPECT_EQ(refusal_of([](OperatorInfo& info) { info.parts[1].type = std::string("a\0b", 3); }),
+            "a part's type has a NUL in it");
+  Encoder encoder;
+  Description many;
+  many.operators.resize(kMaxOperatorsInBody + 1);
+  EXPECT_FALSE(decode_description(encoder.encode(many)).has_value());
+  // What is too long is cut by the encoder.
+  const auto cut = decode_description(encoder.encode(described({std::string(1000, 'n'), "", {}, {}})));
+  ASSERT_TRUE(cut.has_value());
+  EXPECT_EQ(cut->operators.at(0).name.size(), kMaxNameBytes);
 }
 
 TEST(Failure, CarriesAKnownCodeAndALimitedSentence) {

@@ -12,6 +12,7 @@
 #include "core/clock.h"
 #include "core/tensor.h"
 #include "wire/limits.h"
+#include "wire/operator_page.h"
 
 namespace vaccel::worker {
 namespace {
@@ -33,15 +34,35 @@ std::vector<wire::TensorInfo> infos(const vaccel_tensor_info* infos, size_t coun
 }
 
 wire::ModelInfo model_info(const vaccel_model& model) {
-  return {.name = text_or_empty(model.name),
-          .task = text_or_empty(model.task),
-          .description = text_or_empty(model.description),
-          .version = text_or_empty(model.version),
-          .license = text_or_empty(model.license),
-          .backend = text_or_empty(model.backend),
-          .problem = text_or_empty(model.problem),
-          .inputs = infos(model.inputs, model.input_count),
-          .outputs = infos(model.outputs, model.output_count)};
+  wire::ModelInfo info{.name = text_or_empty(model.name),
+                       .task = text_or_empty(model.task),
+                       .description = text_or_empty(model.description),
+                       .version = text_or_empty(model.version),
+                       .license = text_or_empty(model.license),
+                       .backend = text_or_empty(model.backend),
+                       .problem = text_or_empty(model.problem),
+                       .inputs = infos(model.inputs, model.input_count),
+                       .outputs = infos(model.outputs, model.output_count),
+                       .metadata = {}};
+  for (const vaccel_metadata& pair : std::span(model.metadata, model.metadata_count))
+    info.metadata.push_back({pair.key, pair.value});
+  return info;
+}
+
+wire::OperatorInfo operator_info(const vaccel_operator& source) {
+  wire::OperatorInfo info{source.name, source.description, {}, {}};
+  for (const vaccel_operator_part& part : std::span(source.parts, source.part_count))
+    info.parts.push_back({part.kind, part.name, part.type, part.description});
+  for (const vaccel_operator_backend& backend : std::span(source.backends, source.backend_count))
+    info.backends.push_back({backend.name, backend.dtype, backend.score});
+  return info;
+}
+
+std::vector<wire::OperatorInfo> operator_infos(const vaccel_operator_list& list) {
+  std::vector<wire::OperatorInfo> infos;
+  for (const vaccel_operator* one : std::span(list.operators, list.count))
+    infos.push_back(operator_info(*one));
+  return infos;
 }
 
 vaccel_attribute attribute_view(const wire::Attribute& attribute) {
@@ -271,6 +292,8 @@ void Server::handle_describe(const Frame& frame) {
     const auto model = runtime_.describe_model(describe->model);
     if (!model) return reply_failure(frame.header.request_id, model.error());
     description.models.push_back(model_info(**model));
+  } else if (describe->subject == wire::Subject::kOperators) {
+    wire::put_page(operator_infos(runtime_.list_operators()), describe->start, description);
   } else {
     const vaccel_agent& server = runtime_.describe();
     description.server = "vaccel-worker " VACCEL_VERSION_TEXT;

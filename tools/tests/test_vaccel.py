@@ -36,7 +36,7 @@ PATIENCE_SECONDS = 60
 NOBODY = 65534
 NO_AGENT = "unix:/nonexistent/vaccel-tests-name-their-endpoint"
 VISION = ("classify", "detect", "segment", "pose", "depth")
-COMMANDS = (*VISION, "infer", "models", "info", "ping", "call")
+COMMANDS = (*VISION, "infer", "models", "info", "backends", "operators", "ping", "call")
 STAGES = ("total", "agent", "queue", "worker", "decode", "prepare", "infer", "postprocess")
 MODELS = ("altered", "hostile", "missing", "mobilenet", "plain")
 OTHERS = {"deeplabv3": "segment", "fastdepth": "depth", "posenet": "pose", "ssd-mobilenet": "detect"}
@@ -175,7 +175,7 @@ class ToolTest(unittest.TestCase):
 
 class WithoutAgent(ToolTest):
     def test_no_agent(self):
-        for command in (["info"], ["models"], ["models", "mobilenet"], ["ping"],
+        for command in (["info"], ["models"], ["models", "mobilenet"], ["backends"], ["operators"], ["ping"],
                         *([command, CAT] for command in VISION), ["call", "reference.noop"]):
             with self.subTest(command):
                 self.fails(4, "UNAVAILABLE", re.escape(NO_AGENT), *command)
@@ -190,6 +190,7 @@ class WithoutAgent(ToolTest):
                           ["classify", "-", "-"], ["classify", CAT, "-o", "x.png"], ["segment", CAT, "--top", "1"],
                           ["detect", CAT, "--min-score", "2"], ["depth", CAT, "--min-score", "0.5"], ["pose"], ["infer"], ["infer", "m", "--input", "x="], ["ping", "--count", "-1"],
                           ["ping", "--interval", "1"], ["info", "--deadline", "1s"], ["models", "--deadline", "1s"],
+                          ["operators", "--deadline", "1s"], ["backends", "--deadline", "1s"], ["backends", "x"],
                           ["classify", CAT, "--deadline", "later"], ["call", "x", "--attribute", "y"], ["info", "--frob"]):
             with self.subTest(arguments):
                 self.fails(2, "INVALID_ARGUMENT", r"\(see vaccel .*--help\)", *arguments)
@@ -800,6 +801,41 @@ class Describe(WithAgent):
         self.assertRegex(text, r"(?m)^payload +at most \d+ [KMG]iB a call$")
         self.assertRegex(text, r"(?m)^window +shared memory, \d+ MiB$")
         self.assertRegex(text, r"(?m)^onnxruntime +[\d.]+ +\S")
+
+    def test_backends(self):
+        said = self.object("backends")
+        self.assertEqual(said["backends"], self.object("info")["backends"])
+        lines = self.says("backends").splitlines()
+        self.assertEqual(lines[0].split(), ["backend", "version", "devices"])
+        self.assertEqual([line.split()[0] for line in lines[1:]], [backend["name"] for backend in said["backends"]])
+
+    def test_operators(self):
+        said = self.object("operators")["operators"]
+        names = [one["name"] for one in said]
+        self.assertEqual(names, sorted(names))
+        self.assertLessEqual({*VISION, "infer", "gemm", "gemv", "axpy", "dot", "max", "vaccel.echo", "vaccel.discard",
+                              "reference.fill"}, set(names))
+        operators = {one["name"]: one for one in said}
+        self.assertEqual([part["name"] for part in operators["reference.fill"]["attributes"]], ["bytes", "value"])
+        self.assertEqual(operators["reference.fill"]["backends"], [{"name": "reference", "dtype": None, "score": None}])
+        self.assertIn("onnxruntime", [backend["name"] for backend in operators["infer"]["backends"]])
+        lines = self.says("operators").splitlines()
+        self.assertEqual(lines[0].split(), ["name", "description", "backends"])
+        self.assertEqual([line.split()[0] for line in lines[1:]], names)
+        self.assertRegex("\n".join(lines), r"(?m)^infer  +Runs any model on tensors  +.*\bonnxruntime\b")
+
+    def test_one_operator(self):
+        said = self.object("operators", "gemm")["operator"]
+        self.assertEqual([part["name"] for part in said["inputs"]], ["a", "b", "c"])
+        offers = [(backend["name"], backend["score"]) for backend in said["backends"] if backend["dtype"] == "float64"]
+        self.assertIn("reference", [name for name, _ in offers])
+        self.assertEqual(offers, sorted(offers, key=lambda offer: -offer[1]))
+        text = self.says("operators", "gemm")
+        self.assertRegex(text, r"(?m)^description +c = alpha op\(a\) op\(b\) \+ beta c")
+        self.assertRegex(text, r"(?m)^attribute +type$")
+        self.assertRegex(text, r"(?m)^transpose_a +0 or 1 +")
+        self.assertRegex(text, r"(?m)^float64 .*\breference \(\d+\)")
+        self.fails(3, "NOT_FOUND", "no operator 'nosuch'.*vaccel operators", "operators", "nosuch")
 
     def test_info_of_a_local_session(self):
         done = run("--endpoint", f"local:{self.agent.config}", "info", "--json")

@@ -109,6 +109,15 @@ constexpr const char* kInfoExamples = R"(Examples:
   vaccel --endpoint vsock:2:4411 info --json
 )";
 
+constexpr const char* kBackendsExamples = R"(Examples:
+  vaccel backends
+)";
+
+constexpr const char* kOperatorsExamples = R"(Examples:
+  vaccel operators
+  vaccel operators gemm
+)";
+
 constexpr const char* kPingExamples = R"(Examples:
   vaccel ping
   vaccel ping --count 1000 --interval 0
@@ -239,6 +248,13 @@ void add_commands(CLI::App& app, Typed& typed) {
 
   add_command(app, "info", "Describe the agent, its limits and its backends", kInfoExamples);
 
+  add_command(app, "backends", "List the backends with their devices, or why they do not run",
+              kBackendsExamples);
+
+  CLI::App* operators =
+      add_command(app, "operators", "List what can be called, or describe one", kOperatorsExamples);
+  operators->add_option("NAME", typed.name, "The operator to describe")->type_name("");
+
   CLI::App* ping = add_command(app, "ping", "Measure round trips to the agent", kPingExamples);
   ping->add_option("--count", typed.count, "How many; default: 4, with --json 1")
       ->type_name("N")
@@ -250,7 +266,7 @@ void add_commands(CLI::App& app, Typed& typed) {
   CLI::App* call = add_command(app, "call", "Call any operator by name",
                                std::string(kCallExamples) + kTensorNote + kAttributeNote);
   call->add_option("OPERATOR", typed.call.operator_name,
-                   "classify, detect, infer, or one of a backend's: reference.echo")
+                   "classify, gemm, reference.echo, ...; 'vaccel operators' lists them")
       ->type_name("")
       ->required();
   call->add_option("--model", typed.model, "The model that it works on, if it needs one")->type_name("NAME");
@@ -338,6 +354,10 @@ Status take_command(const std::string& command, Typed& typed, Arguments& argumen
     arguments.command = ModelsArguments{unless_empty(typed.name)};
   } else if (command == "info") {
     arguments.command = InfoArguments{};
+  } else if (command == "backends") {
+    arguments.command = BackendsArguments{};
+  } else if (command == "operators") {
+    arguments.command = OperatorsArguments{unless_empty(typed.name)};
   } else if (command == "ping") {
     PingArguments ping;
     if (typed.count > 0) ping.count = typed.count;
@@ -374,7 +394,8 @@ Result<std::variant<Arguments, HelpText>> take(const CLI::App& app, Typed& typed
   if (app.count("--endpoint") > 0) arguments.common.endpoint = std::move(typed.endpoint);
   arguments.common.json = typed.json;
   if (!typed.deadline.empty()) arguments.common.deadline = parse_duration(typed.deadline).value();
-  if (arguments.common.deadline && (command == "models" || command == "info")) {
+  if (arguments.common.deadline &&
+      (command == "models" || command == "info" || command == "backends" || command == "operators")) {
     return mistake("--deadline is for calls and ping; " + command + " takes none", command);
   }
   if (Status status = take_command(command, typed, arguments); !status.ok())

@@ -56,6 +56,12 @@ struct ModelsArguments {
 
 struct InfoArguments {};
 
+struct BackendsArguments {};
+
+struct OperatorsArguments {
+  std::optional<std::string> name;
+};
+
 struct PingArguments {
   std::optional<uint32_t> count;  ///< None: 4; with --json 1.
   std::chrono::microseconds interval = std::chrono::seconds(1);
@@ -75,7 +81,8 @@ struct CallArguments {
 
 struct Arguments {
   CommonArguments common;
-  std::variant<VisionArguments, InferArguments, ModelsArguments, InfoArguments, PingArguments, CallArguments>
+  std::variant<VisionArguments, InferArguments, ModelsArguments, InfoArguments, BackendsArguments,
+               OperatorsArguments, PingArguments, CallArguments>
       command;
 };
 

@@ -134,11 +134,12 @@ TEST(Arguments, MistakesSayWhereTheHelpIs) {
 
 TEST(Arguments, HelpHasExamplesAndExitCodes) {
   const std::string help = std::get<HelpText>(parse({"--help"}).value()).text;
-  for (const char* part : {"Examples:", "Exit codes:", "130", "classify", "detect", "segment", "pose",
-                           "depth", "infer", "models", "info", "ping", "call", "--json"})
+  for (const char* part :
+       {"Examples:", "Exit codes:", "130", "classify", "detect", "segment", "pose", "depth", "infer",
+        "models", "info", "backends", "operators", "ping", "call", "--json"})
     EXPECT_NE(help.find(part), std::string::npos) << part;
-  for (const char* command :
-       {"classify", "detect", "segment", "pose", "depth", "infer", "models", "info", "ping", "call"}) {
+  for (const char* command : {"classify", "detect", "segment", "pose", "depth", "infer", "models", "info",
+                              "backends", "operators", "ping", "call"}) {
     const std::string text = std::get<HelpText>(parse({command, "--help"}).value()).text;
     EXPECT_NE(text.find(std::string("vaccel ") + command), std::string::npos) << text;
     EXPECT_NE(text.find("Examples:"), std::string::npos);

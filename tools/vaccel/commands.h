@@ -21,6 +21,8 @@ Status run_command(const VisionArguments& arguments, const Context& context);
 Status run_command(const InferArguments& arguments, const Context& context);
 Status run_command(const ModelsArguments& arguments, const Context& context);
 Status run_command(const InfoArguments& arguments, const Context& context);
+Status run_command(const BackendsArguments& arguments, const Context& context);
+Status run_command(const OperatorsArguments& arguments, const Context& context);
 Status run_command(const PingArguments& arguments, const Context& context);
 Status run_command(const CallArguments& arguments, const Context& context);
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "tools/vaccel/backend_table.h"
 #include "tools/vaccel/commands.h"
 #include "tools/vaccel/json.h"
 #include "tools/vaccel/session.h"
@@ -27,17 +28,6 @@ void print_agent(const vaccel_agent& agent, Output& output) {
   output.table(facts);
 }
 
-void print_backends(const vaccel_agent& agent, Output& output) {
-  Table table({{"backend"}, {"version"}, {"devices"}});
-  for (const vaccel_backend_info& backend : std::span(agent.backends, agent.backend_count)) {
-    const bool runs = *backend.problem == '\0';
-    table.add({backend.name, backend.version,
-               runs ? backend.devices : std::string("does not run: ") + backend.problem});
-  }
-  output.line("");
-  output.table(table);
-}
-
 }  // namespace
 
 Status run_command(const InfoArguments& /*arguments*/, const Context& context) {
@@ -50,7 +40,8 @@ Status run_command(const InfoArguments& /*arguments*/, const Context& context) {
     return {};
   }
   print_agent(**agent, context.output);
-  print_backends(**agent, context.output);
+  context.output.line("");
+  context.output.table(backend_table(**agent));
   return {};
 }
 

@@ -75,6 +75,41 @@ Json infos_of(const vaccel_tensor_info* infos, size_t count) {
   return json;
 }
 
+Json backends_of(const vaccel_agent& agent) {
+  Json backends = Json::array();
+  for (const vaccel_backend_info& backend : std::span(agent.backends, agent.backend_count)) {
+    backends.push_back({{"name", backend.name},
+                        {"version", backend.version},
+                        {"devices", backend.devices},
+                        {"problem", backend.problem}});
+  }
+  return backends;
+}
+
+Json parts_of(const vaccel_operator& one, vaccel_operator_part_kind kind) {
+  Json parts = Json::array();
+  for (const vaccel_operator_part& part : std::span(one.parts, one.part_count)) {
+    if (part.kind != kind) continue;
+    parts.push_back({{"name", part.name}, {"type", part.type}, {"description", part.description}});
+  }
+  return parts;
+}
+
+Json facts_of(const vaccel_operator& one) {
+  Json backends = Json::array();
+  for (const vaccel_operator_backend& backend : std::span(one.backends, one.backend_count)) {
+    backends.push_back({{"name", backend.name},
+                        {"dtype", backend.dtype != 0 ? Json(dtype_name(backend.dtype)) : Json(nullptr)},
+                        {"score", backend.score != 0 ? Json(backend.score) : Json(nullptr)}});
+  }
+  return {{"name", one.name},
+          {"description", one.description},
+          {"inputs", parts_of(one, VACCEL_OPERATOR_INPUT)},
+          {"outputs", parts_of(one, VACCEL_OPERATOR_OUTPUT)},
+          {"attributes", parts_of(one, VACCEL_OPERATOR_ATTRIBUTE)},
+          {"backends", std::move(backends)}};
+}
+
 Json real(float value) {
   return real(static_cast<double>(value));
 }
@@ -206,17 +241,14 @@ std::string json_of_model(const std::string& endpoint, const vaccel_model& model
   Json facts = facts_of(model);
   facts["inputs"] = infos_of(model.inputs, model.input_count);
   facts["outputs"] = infos_of(model.outputs, model.output_count);
+  Json metadata = Json::object();
+  for (const vaccel_metadata& pair : std::span(model.metadata, model.metadata_count))
+    metadata[pair.key] = pair.value;
+  facts["metadata"] = std::move(metadata);
   return text_of({{"endpoint", endpoint}, {"model", std::move(facts)}});
 }
 
 std::string json_of_agent(const vaccel_agent& agent, const std::string& transport) {
-  Json backends = Json::array();
-  for (const vaccel_backend_info& backend : std::span(agent.backends, agent.backend_count)) {
-    backends.push_back({{"name", backend.name},
-                        {"version", backend.version},
-                        {"devices", backend.devices},
-                        {"problem", backend.problem}});
-  }
   return text_of({{"endpoint", agent.endpoint},
                   {"transport", transport},
                   {"library", vaccel_version()},
@@ -229,7 +261,22 @@ std::string json_of_agent(const vaccel_agent& agent, const std::string& transpor
                     {"max_calls_in_flight", agent.max_calls_in_flight},
                     {"window_bytes", agent.window_bytes}}},
                   {"window", agent.window},
-                  {"backends", std::move(backends)}});
+                  {"backends", backends_of(agent)}});
+}
+
+std::string json_of_backends(const vaccel_agent& agent) {
+  return text_of({{"endpoint", agent.endpoint}, {"backends", backends_of(agent)}});
+}
+
+std::string json_of_operators(const std::string& endpoint, const vaccel_operator_list& list) {
+  Json operators = Json::array();
+  for (const vaccel_operator* one : std::span(list.operators, list.count))
+    operators.push_back(facts_of(*one));
+  return text_of({{"endpoint", endpoint}, {"operators", std::move(operators)}});
+}
+
+std::string json_of_operator(const std::string& endpoint, const vaccel_operator& one) {
+  return text_of({{"endpoint", endpoint}, {"operator", facts_of(one)}});
 }
 
 std::string json_of_pings(const std::string& endpoint, uint32_t sent,

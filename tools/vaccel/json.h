@@ -44,13 +44,24 @@ std::string json_of_outputs(const std::string& operator_name, const char* model,
 /// {"endpoint", "models": [{"name", "task", "description", "version", "license", "backend", "problem"}]}
 std::string json_of_models(const std::string& endpoint, const vaccel_model_list& list);
 
-/// {"endpoint", "model": {the same, "inputs": [{"name", "dtype", "shape"}], "outputs"}}; -1 in a shape is any size, and a shape that is null
+/// {"endpoint", "model": {the same, "inputs": [{"name", "dtype", "shape"}], "outputs", "metadata": {KEY: "..."}}}; -1 in a shape is any size, and a shape that is null
 /// any rank.
 std::string json_of_model(const std::string& endpoint, const vaccel_model& model);
 
 /// {"endpoint", "transport", "library", "agent", "protocol", "workers", "models", "limits": {"max_payload_bytes", "max_calls_in_flight",
 /// "window_bytes"}, "window", "backends": [{"name", "version", "devices", "problem"}]}
 std::string json_of_agent(const vaccel_agent& agent, const std::string& transport);
+
+/// {"endpoint", "backends": [as above]}
+std::string json_of_backends(const vaccel_agent& agent);
+
+/// {"endpoint", "operators": [{"name", "description", "inputs": [{"name", "type", "description"}], "outputs", "attributes",
+/// "backends": [{"name", "dtype", "score"}]}]}; types are for people. "dtype" and "score" are null where a backend takes all that
+/// the operator takes.
+std::string json_of_operators(const std::string& endpoint, const vaccel_operator_list& list);
+
+/// {"endpoint", "operator": {the same}}
+std::string json_of_operator(const std::string& endpoint, const vaccel_operator& one);
 
 /// {"endpoint", "sent", "received", "round_trips_us": [...], "min_us", "avg_us", "max_us"}
 std::string json_of_pings(const std::string& endpoint, uint32_t sent,

@@ -26,6 +26,15 @@ void print_infos(const char* title, const vaccel_tensor_info* infos, size_t coun
   output.table(table);
 }
 
+void print_metadata(const vaccel_model& model, Output& output) {
+  if (model.metadata_count == 0) return;
+  Table table({{"metadata"}, {""}});
+  for (const vaccel_metadata& pair : std::span(model.metadata, model.metadata_count))
+    table.add({pair.key, pair.value});
+  output.line("");
+  output.table(table);
+}
+
 Status list_models(Session& session, Output& output) {
   const auto list = session.models();
   if (!list) return list.error();
@@ -66,6 +75,7 @@ Status describe_model(Session& session, const std::string& name, Output& output)
   output.table(facts);
   print_infos("input", model.inputs, model.input_count, output);
   print_infos("output", model.outputs, model.output_count, output);
+  print_metadata(model, output);
   return {};
 }
 

@@ -20,6 +20,7 @@ struct Free {
   void operator()(vaccel_depth_map* map) const { vaccel_depth_map_free(map); }
   void operator()(vaccel_model* model) const { vaccel_model_free(model); }
   void operator()(vaccel_model_list* list) const { vaccel_model_list_free(list); }
+  void operator()(vaccel_operator_list* list) const { vaccel_operator_list_free(list); }
   void operator()(vaccel_agent* agent) const { vaccel_agent_free(agent); }
 };
 

@@ -164,6 +164,13 @@ Result<Owned<vaccel_model_list>> Session::models() {
   return Owned<vaccel_model_list>(list);
 }
 
+Result<Owned<vaccel_operator_list>> Session::operators() {
+  vaccel_operator_list* list = nullptr;
+  const vaccel_status status = vaccel_operators(session_.get(), &list);
+  if (status != VACCEL_OK) return Unexpected{last_failure(status)};
+  return Owned<vaccel_operator_list>(list);
+}
+
 Result<Owned<vaccel_model>> Session::model(const std::string& name) {
   vaccel_model* model = nullptr;
   const vaccel_status status = vaccel_model_describe(session_.get(), name.c_str(), &model);

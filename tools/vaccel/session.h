@@ -41,6 +41,7 @@ class Session {
   Result<Owned<vaccel_model_list>> models();
   Result<Owned<vaccel_model>> model(const std::string& name);
   Result<Owned<vaccel_agent>> agent();
+  Result<Owned<vaccel_operator_list>> operators();
 
  private:
   Session(Owned<vaccel_session> session, const CommonArguments& common, const Interrupt& interrupt)

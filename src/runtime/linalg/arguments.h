@@ -16,6 +16,9 @@
 
 namespace vaccel::runtime::linalg {
 
+/// The type of an operator's inputs, in words.
+inline constexpr const char* kElementsOfOneType = "float32, float64, float16 or bfloat16";
+
 /// What an operator takes.
 struct Signature {
   const char* name;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/linalg/backend_choice.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/tensor.h"
@@ -38,6 +39,21 @@ Result<Chosen> BackendChoice::choose(const char* wanted, vaccel_linalg_operation
   }
   if (best != nullptr) return *best;
   return Unexpected{cannot(wanted, operation, operator_name, dtype)};
+}
+
+std::vector<OfferFacts> BackendChoice::offers(vaccel_linalg_operation operation) const {
+  std::vector<OfferFacts> all;
+  for (const vaccel_dtype dtype : {VACCEL_FLOAT32, VACCEL_FLOAT64, VACCEL_FLOAT16, VACCEL_BFLOAT16}) {
+    const auto first = static_cast<std::ptrdiff_t>(all.size());
+    for (const Chosen& one : able_) {
+      const int32_t score = score_of(one, operation, dtype);
+      if (score > 0) all.push_back({one.backend->name(), dtype, std::min(score, 100)});
+    }
+    // Of equals the first is chosen, and stays first.
+    std::stable_sort(all.begin() + first, all.end(),
+                     [](const auto& left, const auto& right) { return left.score > right.score; });
+  }
+  return all;
 }
 
 Status BackendChoice::cannot(const char* wanted, vaccel_linalg_operation operation, const char* operator_name,

@@ -8,6 +8,7 @@
 #include "core/status.h"
 #include "runtime/backend_library.h"
 #include "runtime/backend_run.h"
+#include "runtime/operators/operator.h"
 #include "vaccel/backend.h"
 
 namespace vaccel::runtime::linalg {
@@ -28,6 +29,9 @@ class BackendChoice {
   /// type, with those that do; NOT_FOUND and UNAVAILABLE: there is no such backend, or it does not run.
   [[nodiscard]] Result<Chosen> choose(const char* wanted, vaccel_linalg_operation operation,
                                       const char* operator_name, vaccel_dtype dtype) const;
+
+  /// Those that do an operation, for each type of elements by score.
+  [[nodiscard]] std::vector<OfferFacts> offers(vaccel_linalg_operation operation) const;
 
  private:
   [[nodiscard]] Status cannot(const char* wanted, vaccel_linalg_operation operation,

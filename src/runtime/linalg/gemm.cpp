@@ -170,6 +170,31 @@ vaccel_backend_gemm canonical(const Product& product, vaccel_dtype dtype, void* 
 
 }  // namespace
 
+OperatorFacts GemmOperator::facts() const {
+  return {
+      .name = name(),
+      .description = "c = alpha op(a) op(b) + beta c, row-major, one product or a batch",
+      .parts = {{VACCEL_OPERATOR_INPUT, "a", kElementsOfOneType, "[m, k], [batch, m, k], or flat"},
+                {VACCEL_OPERATOR_INPUT, "b", "the same", "[k, n], [batch, k, n], or flat"},
+                {VACCEL_OPERATOR_INPUT, "c", "the same",
+                 "[m, n] or [batch, m, n]; needed when beta is not 0"},
+                {VACCEL_OPERATOR_OUTPUT, "c", "the same", "[m, n], or [batch, m, n] where there is a batch"},
+                {VACCEL_OPERATOR_ATTRIBUTE, "alpha", "number", "default: 1"},
+                {VACCEL_OPERATOR_ATTRIBUTE, "beta", "number", "default: 0"},
+                {VACCEL_OPERATOR_ATTRIBUTE, "transpose_a", "0 or 1", "1: a is k x m; default: 0"},
+                {VACCEL_OPERATOR_ATTRIBUTE, "transpose_b", "0 or 1", "1: b is n x k; default: 0"},
+                {VACCEL_OPERATOR_ATTRIBUTE, "m", "integer", "rows of c; needed where no shape tells"},
+                {VACCEL_OPERATOR_ATTRIBUTE, "n", "integer", "columns of c; likewise"},
+                {VACCEL_OPERATOR_ATTRIBUTE, "k", "integer", "columns of op(a); likewise"},
+                {VACCEL_OPERATOR_ATTRIBUTE, "batch", "integer", "how many products; likewise"},
+                {VACCEL_OPERATOR_ATTRIBUTE, "lda", "integer", "of a flat a: elements from row to row"},
+                {VACCEL_OPERATOR_ATTRIBUTE, "ldb", "integer", "of a flat b: likewise"},
+                {VACCEL_OPERATOR_ATTRIBUTE, "stride_a", "integer",
+                 "of a flat a: elements from matrix to matrix; 0: one for all"},
+                {VACCEL_OPERATOR_ATTRIBUTE, "stride_b", "integer", "of a flat b: likewise"}},
+      .offers = backends_.offers(VACCEL_LINALG_GEMM)};
+}
+
 Status GemmOperator::run(RuntimeCall& call) const {
   const auto arguments = Arguments::read(call, kSignature);
   if (!arguments) return arguments.error();

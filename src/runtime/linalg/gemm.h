@@ -24,6 +24,7 @@ class GemmOperator final : public Operator {
       : Operator("gemm"), backends_(backends), watcher_(watcher) {}
   Status run(RuntimeCall& call) const override;
   [[nodiscard]] bool takes_device_memory() const override { return true; }
+  [[nodiscard]] OperatorFacts facts() const override;
 
  private:
   const BackendChoice& backends_;

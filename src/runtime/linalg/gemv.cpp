@@ -80,6 +80,23 @@ Result<Product> read_product(const Arguments& arguments) {
 
 }  // namespace
 
+OperatorFacts GemvOperator::facts() const {
+  return {
+      .name = name(),
+      .description = "y = alpha op(a) x + beta y, row-major",
+      .parts = {{VACCEL_OPERATOR_INPUT, "a", kElementsOfOneType, "[m, n], or flat"},
+                {VACCEL_OPERATOR_INPUT, "x", "the same", "as many elements as op(a) has columns"},
+                {VACCEL_OPERATOR_INPUT, "y", "the same", "as many as it has rows; needed when beta is not 0"},
+                {VACCEL_OPERATOR_OUTPUT, "y", "the same", "[rows of op(a)]"},
+                {VACCEL_OPERATOR_ATTRIBUTE, "alpha", "number", "default: 1"},
+                {VACCEL_OPERATOR_ATTRIBUTE, "beta", "number", "default: 0"},
+                {VACCEL_OPERATOR_ATTRIBUTE, "transpose", "0 or 1", "1: y = a^T x; default: 0"},
+                {VACCEL_OPERATOR_ATTRIBUTE, "m", "integer", "rows of a; needed where it is flat"},
+                {VACCEL_OPERATOR_ATTRIBUTE, "n", "integer", "columns of a; likewise"},
+                {VACCEL_OPERATOR_ATTRIBUTE, "lda", "integer", "of a flat a: elements from row to row"}},
+      .offers = backends_.offers(VACCEL_LINALG_GEMV)};
+}
+
 Status GemvOperator::run(RuntimeCall& call) const {
   const auto arguments = Arguments::read(call, kSignature);
   if (!arguments) return arguments.error();

@@ -13,14 +13,26 @@ constexpr const char* kTwo[] = {"x", "y"};
 constexpr const char* kAlpha[] = {"alpha"};
 
 constexpr VectorOperation kOperations[] = {
-    {VACCEL_LINALG_AXPY, {"axpy", kTwo, 2, kAlpha}, "y", false, true, 1},
-    {VACCEL_LINALG_SCAL, {"scal", kOne, 1, kAlpha}, "x", false, true, 0},
-    {VACCEL_LINALG_DOT, {"dot", kTwo, 2, {}}, "result", true, true, -1},
-    {VACCEL_LINALG_NRM2, {"nrm2", kOne, 1, {}}, "result", true, true, -1},
-    {VACCEL_LINALG_ADD, {"add", kTwo, 2, {}}, "result", false, true, -1},
-    {VACCEL_LINALG_COPY, {"copy", kOne, 1, {}}, "result", false, true, -1},
-    {VACCEL_LINALG_MIN, {"min", kOne, 1, {}}, "result", true, false, -1},
-    {VACCEL_LINALG_MAX, {"max", kOne, 1, {}}, "result", true, false, -1},
+    {VACCEL_LINALG_AXPY, {"axpy", kTwo, 2, kAlpha}, "y", false, true, 1, "y = alpha x + y"},
+    {VACCEL_LINALG_SCAL, {"scal", kOne, 1, kAlpha}, "x", false, true, 0, "x = alpha x"},
+    {VACCEL_LINALG_DOT, {"dot", kTwo, 2, {}}, "result", true, true, -1, "result = x . y"},
+    {VACCEL_LINALG_NRM2, {"nrm2", kOne, 1, {}}, "result", true, true, -1, "result = the Euclidean norm of x"},
+    {VACCEL_LINALG_ADD, {"add", kTwo, 2, {}}, "result", false, true, -1, "result = x + y"},
+    {VACCEL_LINALG_COPY, {"copy", kOne, 1, {}}, "result", false, true, -1, "result = x"},
+    {VACCEL_LINALG_MIN,
+     {"min", kOne, 1, {}},
+     "result",
+     true,
+     false,
+     -1,
+     "result = the least element of x; NaN if there is one"},
+    {VACCEL_LINALG_MAX,
+     {"max", kOne, 1, {}},
+     "result",
+     true,
+     false,
+     -1,
+     "result = the greatest element of x; NaN if there is one"},
 };
 
 Status check_shapes(const Arguments& arguments, const VectorOperation& operation, uint64_t count) {
@@ -57,6 +69,23 @@ Status prepare(const RuntimeCall& call, const Arguments& arguments, const Vector
 
 std::span<const VectorOperation> vector_operations() {
   return kOperations;
+}
+
+OperatorFacts VectorOperator::facts() const {
+  OperatorFacts facts{.name = name(),
+                      .description = operation_.meaning,
+                      .parts = {},
+                      .offers = backends_.offers(operation_.operation)};
+  for (const char* input : operation_.signature.inputs) {
+    const bool is_first = facts.parts.empty();
+    facts.parts.push_back({VACCEL_OPERATOR_INPUT, input, is_first ? kElementsOfOneType : "the same",
+                           is_first ? "any shape; a vector of its elements" : "of the same shape"});
+  }
+  facts.parts.push_back({VACCEL_OPERATOR_OUTPUT, operation_.result, "the same",
+                         operation_.gives_number ? "[], one element" : "of the same shape"});
+  for (const char* attribute : operation_.signature.attributes)
+    facts.parts.push_back({VACCEL_OPERATOR_ATTRIBUTE, attribute, "number", "default: 1"});
+  return facts;
 }
 
 Status VectorOperator::run(RuntimeCall& call) const {

@@ -31,6 +31,7 @@ struct VectorOperation {
   bool is_empty_allowed;
   /// The input that the result begins as, which is changed where it lies; -1: none.
   int begins_as;
+  const char* meaning;  ///< In words, for people.
 };
 
 /// All of them.
@@ -43,6 +44,7 @@ class VectorOperator final : public Operator {
       : Operator(operation.signature.name), operation_(operation), backends_(backends), watcher_(watcher) {}
   Status run(RuntimeCall& call) const override;
   [[nodiscard]] bool takes_device_memory() const override { return true; }
+  [[nodiscard]] OperatorFacts facts() const override;
 
  private:
   const VectorOperation& operation_;

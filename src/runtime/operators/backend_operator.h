@@ -22,6 +22,7 @@ class BackendOperator final : public Operator {
         watcher_(watcher) {}
   Status run(RuntimeCall& call) const override;
   [[nodiscard]] bool takes_device_memory() const override { return backend_.memory() != nullptr; }
+  [[nodiscard]] OperatorFacts facts() const override;
 
  private:
   Status run_with(RuntimeCall& call, std::span<const vaccel_attribute> attributes) const;

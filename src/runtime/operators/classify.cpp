@@ -9,6 +9,15 @@
 
 namespace vaccel::runtime {
 
+OperatorFacts ClassifyOperator::facts() const {
+  return vision_facts(
+      "Says what a picture shows, with a model of task classify",
+      {{VACCEL_OPERATOR_OUTPUT, "index", "int32 [k]", "class numbers, best first"},
+       {VACCEL_OPERATOR_OUTPUT, "score", "float32 [k]", "as the model says it"},
+       {VACCEL_OPERATOR_OUTPUT, "label", "string [k]", "the classes' names"},
+       {VACCEL_OPERATOR_ATTRIBUTE, "top", "integer >= 1, required", "how many classes at most"}});
+}
+
 Result<VisionSettings> ClassifyOperator::read_settings(std::span<const vaccel_attribute> attributes,
                                                        const ModelDescription& /*model*/) const {
   if (Status status = refuse_unknown("classify", attributes, {"top"}); !status.ok())

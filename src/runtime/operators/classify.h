@@ -15,6 +15,7 @@ class ClassifyOperator final : public VisionOperator {
  public:
   ClassifyOperator(const ImageLimits& limits, CancelWatcher& watcher)
       : VisionOperator(Task::kClassify, limits, watcher) {}
+  [[nodiscard]] OperatorFacts facts() const override;
 
  private:
   Result<VisionSettings> read_settings(std::span<const vaccel_attribute> attributes,

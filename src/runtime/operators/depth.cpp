@@ -8,6 +8,15 @@
 
 namespace vaccel::runtime {
 
+OperatorFacts DepthOperator::facts() const {
+  return vision_facts(
+      "Says how far away what a picture shows is, with a model of task depth",
+      {{VACCEL_OPERATOR_OUTPUT, "depth", "float32 [height, width]", "of each pixel of the image"},
+       {VACCEL_OPERATOR_OUTPUT, "model_depth", "float32 [h, w]", "the same at the model's own size"},
+       {VACCEL_OPERATOR_OUTPUT, "kind", "string [1]",
+        "\"metric\" (metres), \"relative\" (larger is farther) or \"inverse\" (larger is nearer)"}});
+}
+
 Result<VisionSettings> DepthOperator::read_settings(std::span<const vaccel_attribute> attributes,
                                                     const ModelDescription& /*model*/) const {
   if (Status status = refuse_unknown("depth", attributes, {}); !status.ok()) return Unexpected{status};

@@ -17,6 +17,7 @@ class DepthOperator final : public VisionOperator {
  public:
   DepthOperator(const ImageLimits& limits, CancelWatcher& watcher)
       : VisionOperator(Task::kDepth, limits, watcher) {}
+  [[nodiscard]] OperatorFacts facts() const override;
 
  private:
   Result<VisionSettings> read_settings(std::span<const vaccel_attribute> attributes,

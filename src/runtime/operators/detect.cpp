@@ -8,6 +8,22 @@
 
 namespace vaccel::runtime {
 
+OperatorFacts DetectOperator::facts() const {
+  return vision_facts(
+      "Finds the things in a picture, with a model of task detect",
+      {{VACCEL_OPERATOR_OUTPUT, "box", "float32 [n, 4]",
+        "x and y of the top left corner, width and height, in pixels of the image"},
+       {VACCEL_OPERATOR_OUTPUT, "index", "int32 [n]", "class numbers, best first"},
+       {VACCEL_OPERATOR_OUTPUT, "score", "float32 [n]", "0 to 1"},
+       {VACCEL_OPERATOR_OUTPUT, "label", "string [n]", "the classes' names"},
+       {VACCEL_OPERATOR_OUTPUT, "size", "int32 [2]", "the image's width and height"},
+       {VACCEL_OPERATOR_ATTRIBUTE, "min_score", "number 0 to 1",
+        "what scores less is left out; default: the model's"},
+       {VACCEL_OPERATOR_ATTRIBUTE, "iou", "number 0 to 1",
+        "of two boxes that overlap more the lesser is left out; default: the model's"},
+       {VACCEL_OPERATOR_ATTRIBUTE, "top", "integer 1 to 1000", "how many at most; default: 100"}});
+}
+
 Result<VisionSettings> DetectOperator::read_settings(std::span<const vaccel_attribute> attributes,
                                                      const ModelDescription& model) const {
   if (Status status = refuse_unknown("detect", attributes, {"iou", "min_score", "top"}); !status.ok()) {

@@ -19,6 +19,7 @@ class DetectOperator final : public VisionOperator {
  public:
   DetectOperator(const ImageLimits& limits, CancelWatcher& watcher)
       : VisionOperator(Task::kDetect, limits, watcher) {}
+  [[nodiscard]] OperatorFacts facts() const override;
 
  private:
   Result<VisionSettings> read_settings(std::span<const vaccel_attribute> attributes,

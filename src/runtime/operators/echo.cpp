@@ -7,6 +7,14 @@
 
 namespace vaccel::runtime {
 
+OperatorFacts EchoOperator::facts() const {
+  return {.name = name(),
+          .description = "Returns its inputs; to see whether, and how fast, calls are answered",
+          .parts = {{VACCEL_OPERATOR_INPUT, "...", "any", ""},
+                    {VACCEL_OPERATOR_OUTPUT, "...", "as the inputs", ""}},
+          .offers = {}};
+}
+
 Status EchoOperator::run(RuntimeCall& call) const {
   for (size_t index = 0; index < call.input_count; ++index) {
     const vaccel_tensor& input = call.inputs[index];

@@ -12,6 +12,7 @@ class EchoOperator final : public Operator {
  public:
   EchoOperator() : Operator("vaccel.echo") {}
   Status run(RuntimeCall& call) const override;
+  [[nodiscard]] OperatorFacts facts() const override;
 };
 
 }  // namespace vaccel::runtime

@@ -86,6 +86,15 @@ Status order_inputs(std::span<const TensorFacts> inputs, std::span<const vaccel_
   return {};
 }
 
+OperatorFacts InferOperator::facts() const {
+  return {.name = name(),
+          .description = "Runs any model on tensors",
+          .parts = {{VACCEL_OPERATOR_INPUT, "...", "the model's", "by name, or in its order"},
+                    {VACCEL_OPERATOR_OUTPUT, "...", "the model's", "in its order"}},
+          .offers = {},
+          .works_on_model = true};
+}
+
 Status InferOperator::run(RuntimeCall& call) const {
   if (Status status = require_model(call, "infer"); !status.ok()) return status;
   const auto attributes = SortedAttributes::check(call.attributes, call.attribute_count);

@@ -15,6 +15,7 @@ class InferOperator final : public Operator {
  public:
   explicit InferOperator(CancelWatcher& watcher) : Operator("infer"), watcher_(watcher) {}
   Status run(RuntimeCall& call) const override;
+  [[nodiscard]] OperatorFacts facts() const override;
 
  private:
   CancelWatcher& watcher_;

@@ -8,6 +8,19 @@
 
 namespace vaccel::runtime {
 
+OperatorFacts PoseOperator::facts() const {
+  return vision_facts(
+      "Finds the parts of the bodies in a picture, with a model of task pose",
+      {{VACCEL_OPERATOR_OUTPUT, "keypoint", "float32 [poses, k, 3]",
+        "x and y in pixels of the image, and a score of 0 to 1"},
+       {VACCEL_OPERATOR_OUTPUT, "score", "float32 [poses]", "of each pose, best first"},
+       {VACCEL_OPERATOR_OUTPUT, "name", "string [k]", "of the keypoints"},
+       {VACCEL_OPERATOR_OUTPUT, "size", "int32 [2]", "the image's width and height"},
+       {VACCEL_OPERATOR_ATTRIBUTE, "min_score", "number 0 to 1",
+        "poses that score less are left out; default: the model's"},
+       {VACCEL_OPERATOR_ATTRIBUTE, "top", "integer 1 to 100", "how many at most; default: 10"}});
+}
+
 Result<VisionSettings> PoseOperator::read_settings(std::span<const vaccel_attribute> attributes,
                                                    const ModelDescription& model) const {
   if (Status status = refuse_unknown("pose", attributes, {"min_score", "top"}); !status.ok()) {

@@ -19,6 +19,7 @@ class PoseOperator final : public VisionOperator {
  public:
   PoseOperator(const ImageLimits& limits, CancelWatcher& watcher)
       : VisionOperator(Task::kPose, limits, watcher) {}
+  [[nodiscard]] OperatorFacts facts() const override;
 
  private:
   Result<VisionSettings> read_settings(std::span<const vaccel_attribute> attributes,

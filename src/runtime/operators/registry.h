@@ -28,6 +28,9 @@ class OperatorRegistry {
     }
   }
 
+  /// In the order in which they were added.
+  [[nodiscard]] const std::vector<std::unique_ptr<Operator>>& all() const { return operators_; }
+
   /// NOT_FOUND, with what there is.
   [[nodiscard]] Status unknown(std::string_view name) const;
 

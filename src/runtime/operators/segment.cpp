@@ -61,6 +61,15 @@ Status write_classes(const SegmentMap& segment, const VisionImage& image, Result
 
 }  // namespace
 
+OperatorFacts SegmentOperator::facts() const {
+  return vision_facts(
+      "Says what each pixel of a picture shows, with a model of task segment",
+      {{VACCEL_OPERATOR_OUTPUT, "classes", "uint8 [height, width]",
+        "the class of each pixel of the image; uint16 above 256 classes"},
+       {VACCEL_OPERATOR_OUTPUT, "model_classes", "uint8 [h, w]", "the same at the model's own size"},
+       {VACCEL_OPERATOR_OUTPUT, "label", "string [classes]", "the classes' names"}});
+}
+
 Result<VisionSettings> SegmentOperator::read_settings(std::span<const vaccel_attribute> attributes,
                                                       const ModelDescription& /*model*/) const {
   if (Status status = refuse_unknown("segment", attributes, {}); !status.ok()) return Unexpected{status};

@@ -19,6 +19,7 @@ class SegmentOperator final : public VisionOperator {
  public:
   SegmentOperator(const ImageLimits& limits, CancelWatcher& watcher)
       : VisionOperator(Task::kSegment, limits, watcher) {}
+  [[nodiscard]] OperatorFacts facts() const override;
 
  private:
   Result<VisionSettings> read_settings(std::span<const vaccel_attribute> attributes,

@@ -24,6 +24,14 @@ Status check_arguments(const RuntimeCall& call) {
 
 }  // namespace
 
+OperatorFacts TransferOperator::facts() const {
+  return {.name = name(),
+          .description = "Copies bytes to a device buffer, from one, or from one to another",
+          .parts = {{VACCEL_OPERATOR_INPUT, "data", "any but string", ""},
+                    {VACCEL_OPERATOR_OUTPUT, "data", "as the input", ""}},
+          .offers = {}};
+}
+
 Status TransferOperator::run(RuntimeCall& call) const {
   if (Status status = check_arguments(call); !status.ok()) return status;
   const vaccel_tensor& data = call.inputs[0];

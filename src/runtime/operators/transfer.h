@@ -13,6 +13,7 @@ class TransferOperator final : public Operator {
  public:
   TransferOperator() : Operator("transfer") {}
   Status run(RuntimeCall& call) const override;
+  [[nodiscard]] OperatorFacts facts() const override;
   [[nodiscard]] bool takes_device_memory() const override { return true; }
 };
 

@@ -246,6 +246,17 @@ class VisionOperator::Run {
   std::byte* tensor_ = nullptr;
 };
 
+OperatorFacts VisionOperator::vision_facts(const char* description, std::vector<PartFacts> own) const {
+  own.insert(own.begin(), {VACCEL_OPERATOR_INPUT, "image", "uint8 [n]",
+                           "a whole PNG, JPEG or WebP file; or 1 to " + std::to_string(kMaxImages) +
+                               " without names, and the results of image I >= 1 are called I.name"});
+  return {.name = name(),
+          .description = description,
+          .parts = std::move(own),
+          .offers = {},
+          .works_on_model = true};
+}
+
 Status VisionOperator::run(RuntimeCall& call) const {
   if (Status status = require_model(call, name().c_str()); !status.ok()) return status;
   const ModelDescription& description = call.model->description();

@@ -60,6 +60,8 @@ class VisionOperator : public Operator {
                                                              const ModelDescription& model) const = 0;
   /// Decodes the outputs and writes the results of one image.
   [[nodiscard]] virtual Status write_results(const VisionImage& image, ResultWriter& results) const = 0;
+  /// facts(): the input that all have, before an operator's own outputs and attributes.
+  [[nodiscard]] OperatorFacts vision_facts(const char* description, std::vector<PartFacts> own) const;
 
  private:
   class Run;

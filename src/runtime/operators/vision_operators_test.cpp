@@ -77,6 +77,44 @@ std::vector<std::string> names_of_results(const TestCall& call) {
   return names;
 }
 
+// What the operators say of themselves is what they take and give.
+TEST_F(VisionTest, TheyDescribeThemselves) {
+  const std::map<std::string, const char*> models{{"classify", "mobilenet"},
+                                                  {"detect", "ssd-mobilenet"},
+                                                  {"segment", "deeplabv3"},
+                                                  {"pose", "posenet"},
+                                                  {"depth", "fastdepth"}};
+  const vaccel_operator_list& list = runtime->list_operators();
+  size_t described = 0;
+  for (const vaccel_operator* one : std::span(list.operators, list.count)) {
+    const auto model = models.find(one->name);
+    if (model == models.end()) continue;
+    SCOPED_TRACE(one->name);
+    ++described;
+    std::vector<std::string> outputs;
+    std::vector<std::string> attributes;
+    for (const vaccel_operator_part& part : std::span(one->parts, one->part_count)) {
+      if (part.kind == VACCEL_OPERATOR_OUTPUT) outputs.emplace_back(part.name);
+      if (part.kind == VACCEL_OPERATOR_ATTRIBUTE) attributes.emplace_back(part.name);
+    }
+    TestCall wrong(one->name, open(model->second));
+    EXPECT_EQ(wrong.integer("no such", 1).image(cat).run(*runtime), VACCEL_INVALID_ARGUMENT);
+    const std::string known = wrong.sentence.substr(wrong.sentence.find("it has: ") + 8);
+    EXPECT_EQ(static_cast<size_t>(std::count(known.begin(), known.end(), '\'')), 2 * attributes.size());
+    for (const std::string& attribute : attributes)
+      EXPECT_NE(known.find("'" + attribute + "'"), std::string::npos) << known;
+    TestCall call(one->name, open(model->second));
+    if (model->first == "classify") call.integer("top", 3);
+    ASSERT_EQ(call.image(cat).run(*runtime), VACCEL_OK) << call.sentence;
+    std::vector<std::string> given;
+    for (const auto& [index, output] : call.outputs)
+      given.push_back(output.name);
+    EXPECT_EQ(given, outputs);
+    EXPECT_GT(one->backend_count, 0u);
+  }
+  EXPECT_EQ(described, models.size());
+}
+
 TEST_F(VisionTest, DetectSeesTheAstronaut) {
   TestCall call("detect", open("ssd-mobilenet"));
   vaccel_timings timings{};

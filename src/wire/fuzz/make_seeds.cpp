@@ -76,6 +76,17 @@ StatusReport status_report() {
   return report;
 }
 
+Description operators() {
+  Description description;
+  description.operators = {{"vendor.top",
+                            "The largest of a tensor",
+                            {{VACCEL_OPERATOR_INPUT, "x", "float32 [?]", ""},
+                             {VACCEL_OPERATOR_ATTRIBUTE, "top", "integer >= 1, required", "how many"}},
+                            {{"openblas", VACCEL_FLOAT64, 90}}}};
+  description.more = true;
+  return description;
+}
+
 Description models() {
   ModelInfo model{.name = "mobilenet",
                   .task = "classify",
@@ -114,8 +125,10 @@ int main(int argc, char** argv) {
   write("done", "usual", encoder.encode(Done{}));
   write("describe", "server", encoder.encode(Describe{}));
   write("describe", "models", encoder.encode(Describe{Subject::kModels, "", 128}));
+  write("describe", "operators", encoder.encode(Describe{Subject::kOperators, "", 20}));
   write("describe", "model", encoder.encode(Describe{Subject::kModel, "mobilenet", 0}));
   write("description", "usual", encoder.encode(models()));
+  write("description", "operators", encoder.encode(operators()));
   write("call", "classify", encoder.encode(classify_call()));
   write("call", "infer", encoder.encode(infer_call()));
   write("call", "echo", encoder.encode(Call{.operator_name = "vaccel.echo"}));

@@ -28,6 +28,7 @@ using RequestPtr = std::unique_ptr<vaccel_request, FreeWith<vaccel_request_free>
 using ModelPtr = std::unique_ptr<vaccel_model, FreeWith<vaccel_model_free>>;
 using ModelListPtr = std::unique_ptr<vaccel_model_list, FreeWith<vaccel_model_list_free>>;
 using AgentPtr = std::unique_ptr<vaccel_agent, FreeWith<vaccel_agent_free>>;
+using OperatorListPtr = std::unique_ptr<vaccel_operator_list, FreeWith<vaccel_operator_list_free>>;
 using BufferPtr = std::unique_ptr<vaccel_buffer, FreeWith<vaccel_buffer_free>>;
 
 /// A function's status with the sentence that went with it, and what it gave.
