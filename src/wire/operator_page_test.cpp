@@ -20,8 +20,8 @@ size_t encoded_bytes(const Description& description) {
 }
 
 TEST(OperatorPage, WhatIsCountedIsNeverLessThanWhatIsSent) {
-  for (const size_t parts : {0, 1, 2, 7, 64}) {
-    for (const size_t text_bytes : {0, 1, 3, 4, 100, 511}) {
+  for (const size_t parts : {0u, 1u, 2u, 7u, 64u}) {
+    for (const size_t text_bytes : {0u, 1u, 3u, 4u, 100u, 511u}) {
       const OperatorInfo info = operator_with(parts, text_bytes);
       Description description;
       const size_t before = encoded_bytes(description);
@@ -34,7 +34,7 @@ TEST(OperatorPage, WhatIsCountedIsNeverLessThanWhatIsSent) {
 // However large the descriptions are, all of them come across, each once, in bodies that a decoder takes.
 TEST(OperatorPage, AllComeAcrossInBodiesThatFit) {
   for (const size_t parts : {size_t{0}, size_t{1}, size_t{5}, kMaxOperatorParts}) {
-    for (const size_t text_bytes : {0, 100, 500}) {
+    for (const size_t text_bytes : {0u, 100u, 500u}) {
       SCOPED_TRACE(std::to_string(parts) + " parts of " + std::to_string(text_bytes));
       std::vector<OperatorInfo> all(700, operator_with(parts, text_bytes));
       for (size_t index = 0; index < all.size(); ++index)
