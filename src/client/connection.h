@@ -53,7 +53,8 @@ class Connection final : public DeviceHome, public std::enable_shared_from_this<
   Status send_call(const CallSpec& spec, uint32_t model, CallExchange& exchange, bool& unsent);
   Status send_describe(const wire::Describe& describe, Exchange& exchange, bool& unsent);
   /// The handle of a model on this connection. Opens it at its first use; whoever asks meanwhile waits with.
-  [[gnu::noinline]] Result<uint32_t> open_model(const char* name, int64_t deadline_ns, bool& unsent);
+  /// (Cold, as nothing here counts beside what a model takes.)
+  [[gnu::cold]] Result<uint32_t> open_model(const char* name, int64_t deadline_ns, bool& unsent);
   /// A slab of the window: one that was used before, or a new lease. RESOURCE_EXHAUSTED: the agent has no more.
   /// @param alignment  A power of two.
   Result<Slab> slab(uint64_t bytes, uint64_t alignment, int64_t deadline_ns, bool& unsent);

@@ -43,8 +43,8 @@ class LocalTransport final : public Transport {
  public:
   /// Loads the runtime. @param config_path  Empty: /etc/vaccel/vaccel.toml, or defaults if there is none.
   /// UNAVAILABLE: the runtime is not installed, or is another version; or what the runtime says.
-  static Result<std::unique_ptr<Transport>> open(const std::string& config_path,
-                                                 CompletionQueue& completions);
+  [[gnu::cold]] static Result<std::unique_ptr<Transport>> open(const std::string& config_path,
+                                                               CompletionQueue& completions);
   ~LocalTransport() override;
 
   Status call(const CallSpec& spec, OutputsPtr* outputs) override;
@@ -57,11 +57,11 @@ class LocalTransport final : public Transport {
   [[nodiscard]] const Buffers& buffers() const override { return *buffers_; }
   Result<bool> is_in_place(const void* data, size_t bytes) override;
   Status ping(int64_t deadline_ns) override;
-  Status load_model(const char* name) override;
-  Result<std::unique_ptr<ModelList>> list_models() override;
-  Result<std::unique_ptr<Model>> describe_model(const char* name) override;
-  Result<std::unique_ptr<Agent>> describe_agent() override;
-  Result<std::unique_ptr<OperatorList>> list_operators() override;
+  [[gnu::cold]] Status load_model(const char* name) override;
+  [[gnu::cold]] Result<std::unique_ptr<ModelList>> list_models() override;
+  [[gnu::cold]] Result<std::unique_ptr<Model>> describe_model(const char* name) override;
+  [[gnu::cold]] Result<std::unique_ptr<Agent>> describe_agent() override;
+  [[gnu::cold]] Result<std::unique_ptr<OperatorList>> list_operators() override;
 
  private:
   friend class LocalRequest;
@@ -74,7 +74,7 @@ class LocalTransport final : public Transport {
         completions_(completions),
         memories_(new LocalMemories(table, runtime)) {}
 
-  Result<runtime::Model*> open_model(const char* name);
+  [[gnu::cold]] Result<runtime::Model*> open_model(const char* name);
   Status run(const CallSpec& spec, const std::atomic<int>* cancelled, OutputsPtr* outputs);
   [[gnu::cold]] Result<std::vector<BufferMemoryPtr>> find_on_devices(const CallSpec& spec) const;
 
