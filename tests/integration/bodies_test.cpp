@@ -116,7 +116,8 @@ TEST_F(Bodies, TensorsThatCannotBe) {
   wrong("huge beside zero", {.shape = {0, kMost, kMost}, .bytes = 0}, "");
   wrong("segment of the agent", {.segment = 1}, "segment 1");
   wrong("segment of the worker", {.segment = 2}, "segment 2");
-  wrong("segment of nobody", {.segment = 0xffffffff}, "segment 4294967295");
+  wrong("segment of nobody", {.segment = 0x7fffffff}, "segment 2147483647");
+  wrong("device buffer of nobody", {.segment = 0xffffffff}, "device buffer 4294967295");
   wrong("a name of 256 bytes", {.name = std::string(256, 'n')}, "255");
   wrong("a NUL in the name", {.name = std::string("a\0b", 3)}, "NUL");
   EXPECT_TRUE(ask(call_with_tensor({.name = std::string(255, 'n')})).is_result());

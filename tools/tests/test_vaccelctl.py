@@ -115,9 +115,11 @@ class Vaccelctl(unittest.TestCase):
     def test_status(self):
         status = self.read("status")
         self.assertEqual(set(status), {"server", "sessions", "workers", "calls", "failed_calls", "copied_bytes", "window_bytes",
-                                       "windows", "leased_bytes", "vms"})
+                                       "windows", "leased_bytes", "device_bytes", "vms"})
         self.assertTrue(status["server"].startswith("vacceld "))
         self.assertIn("sessions  0", self.ctl("status"))
+        self.assertEqual(status["device_bytes"], 0)
+        self.assertIn("devices   0 B in buffers", self.ctl("status"))
 
     def test_no_agent_there(self):
         for control, words in ((self.folder / "none.sock", "is the agent (vacceld) running"), ("", "--control")):
