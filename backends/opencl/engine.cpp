@@ -35,7 +35,7 @@ Engine::Engine(const vaccel_backend_host* host, const Options& options)
       devices_(describe(device_)),
       context_(make_context(cl_, device_)),
       programs_(cl_, context_.get(), device_, host, options.cache),
-      memories_(cl_, context_.get(), device_),
+      memories_(device_),
       lanes_(cl_, context_.get(), device_, memories_, most_bytes_) {
   for (const vaccel_dtype dtype : options.warm_up)
     warm_up(*this, dtype);

@@ -23,9 +23,8 @@ struct OnDevice {
 /// Thread-safe.
 class Memories {
  public:
-  /// All must outlive it.
-  Memories(const OpenCl& cl, cl_context context, const Device& device)
-      : cl_(cl), context_(context), device_(device) {}
+  /// `device` must outlive it.
+  explicit Memories(const Device& device) : device_(device) {}
   ~Memories();
   Memories(const Memories&) = delete;
   Memories& operator=(const Memories&) = delete;
@@ -42,8 +41,6 @@ class Memories {
     size_t bytes = 0;
   };
 
-  const OpenCl& cl_;
-  cl_context context_;
   const Device& device_;
   mutable std::mutex mutex_;
   std::map<const std::byte*, Entry> entries_;

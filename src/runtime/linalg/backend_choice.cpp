@@ -46,12 +46,13 @@ std::vector<OfferFacts> BackendChoice::offers(vaccel_linalg_operation operation)
   for (const vaccel_dtype dtype : {VACCEL_FLOAT32, VACCEL_FLOAT64, VACCEL_FLOAT16, VACCEL_BFLOAT16}) {
     const auto first = static_cast<std::ptrdiff_t>(all.size());
     for (const Chosen& one : able_) {
-      const int32_t score = score_of(one, operation, dtype);
-      if (score > 0) all.push_back({one.backend->name(), dtype, std::min(score, 100)});
+      const int32_t score = std::min(score_of(one, operation, dtype), 100);
+      if (score <= 0) continue;
+      // Of equals the first is chosen, and stays first.
+      const auto behind = std::find_if(all.begin() + first, all.end(),
+                                       [score](const OfferFacts& other) { return other.score < score; });
+      all.insert(behind, {one.backend->name(), dtype, score});
     }
-    // Of equals the first is chosen, and stays first.
-    std::stable_sort(all.begin() + first, all.end(),
-                     [](const auto& left, const auto& right) { return left.score > right.score; });
   }
   return all;
 }
