@@ -80,7 +80,7 @@ class Installed(unittest.TestCase):
 
     def test_a_cpp_program_with_find_package(self):
         build = self.folder / "cpp"
-        run(CMAKE, "-S", HERE / "cmake_project", "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}",
+        run(CMAKE, "-G", "Ninja", "-S", HERE / "cmake_project", "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}",
             "-DCMAKE_BUILD_TYPE=Release")
         run(CMAKE, "--build", build)
         self.check_program(build / "program")
