@@ -267,8 +267,9 @@ class LocalRequest final : public vaccel_request {
     Job& job = *posted->job;
     LocalTransport& transport = posted->transport;
     OutputsPtr outputs;
-    Status status = job.cancelled != 0 ? failure(VACCEL_CANCELLED, "the call was cancelled before it began")
-                                       : transport.run(job.arguments.spec(), &job.cancelled, &outputs);
+    Status status = job.cancelled != 0
+                        ? failure(VACCEL_CANCELLED, "the call was cancelled before it began")
+                        : transport.run(job.arguments.spec(), &job.cancelled, job.on_devices, &outputs);
     {
       const std::lock_guard lock(job.mutex);
       job.status = std::move(status);
@@ -331,10 +332,13 @@ Result<runtime::Model*> LocalTransport::open_model(const char* name) {
 }
 
 Status LocalTransport::call(const CallSpec& spec, OutputsPtr* outputs) {
-  return run(spec, nullptr, outputs);
+  if (!buffers_->any()) return run(spec, nullptr, {}, outputs);
+  const auto on_devices = find_on_devices(spec);
+  return on_devices ? run(spec, nullptr, *on_devices, outputs) : on_devices.error();
 }
 
-Status LocalTransport::run(const CallSpec& spec, const std::atomic<int>* cancelled, OutputsPtr* outputs) {
+Status LocalTransport::run(const CallSpec& spec, const std::atomic<int>* cancelled,
+                           std::span<const BufferMemoryPtr> on_devices, OutputsPtr* outputs) {
   Sentence sentence;
   OutputCollector collector(spec.places);
   DenseInputs inputs;
@@ -346,14 +350,8 @@ Status LocalTransport::run(const CallSpec& spec, const std::atomic<int>* cancell
     if (!opened) return opened.error();
     model = *opened;
   }
-  std::vector<BufferMemoryPtr> used;
   std::vector<const runtime::Memory*> memories;
-  if (buffers_->any()) {
-    auto found = find_on_devices(spec);
-    if (!found) return found.error();
-    used = std::move(*found);
-    memories = memories_->on_devices(used);
-  }
+  if (!on_devices.empty()) memories = memories_->on_devices(on_devices);
   if (Status status = inputs.set(spec.inputs); !status.ok()) return status;
   // Every field is given: what is zeroed first would be zeroed by `rep stos`, which takes longer than all else here.
   runtime::RuntimeCall call{.size = sizeof call,

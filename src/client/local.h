@@ -75,7 +75,9 @@ class LocalTransport final : public Transport {
         memories_(new LocalMemories(table, runtime)) {}
 
   [[gnu::cold]] Result<runtime::Model*> open_model(const char* name);
-  Status run(const CallSpec& spec, const std::atomic<int>* cancelled, OutputsPtr* outputs);
+  /// @param on_devices  What find_on_devices() found when the call was made: its buffers may have been freed since.
+  Status run(const CallSpec& spec, const std::atomic<int>* cancelled,
+             std::span<const BufferMemoryPtr> on_devices, OutputsPtr* outputs);
   [[gnu::cold]] Result<std::vector<BufferMemoryPtr>> find_on_devices(const CallSpec& spec) const;
 
   const std::string endpoint_;
