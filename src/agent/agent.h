@@ -4,6 +4,7 @@
 // together and runs.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -11,8 +12,11 @@
 
 #include "agent/config.h"
 #include "agent/log.h"
+#include "agent/quarantine.h"
 #include "agent/reactor.h"
 #include "agent/session.h"
+#include "agent/tenant.h"
+#include "agent/vm_watch.h"
 #include "agent/worker_slot.h"
 #include "channel/socket.h"
 #include "runtime/catalogue.h"
@@ -22,9 +26,12 @@ namespace vaccel::agent {
 
 class Agent final : public SessionHost {
  public:
+  /// Reads the configuration again, flags and all.
+  using ReadAgain = std::function<Result<Config>()>;
+
   /// @param worker_arguments  What each worker is given besides its own: where the configuration is.
   Agent(Reactor& reactor, Log& log, Config config, runtime::Catalogue catalogue,
-        std::vector<std::string> worker_arguments);
+        std::vector<std::string> worker_arguments, ReadAgain read_again);
   ~Agent() override;
 
   /// Listens and starts the workers. `ready` is called once: when all workers run, or with why not.
@@ -39,6 +46,11 @@ class Agent final : public SessionHost {
   /// Detaches a VM: nobody can connect from it any more, its sessions end when their calls are answered, and then the
   /// window is let go. `done` is called once: when that has come about, or with why it cannot.
   void detach(const std::string& name, std::move_only_function<void(Status)> done);
+  /// Reads the configuration again, and takes what can be changed while sessions go on. A bad file changes nothing.
+  /// @return what could not be changed, lines.
+  Result<std::string> reload();
+  [[nodiscard]] Tenants& tenants() { return tenants_; }
+  [[nodiscard]] Quarantine& quarantine() { return quarantine_; }
   /// How things stand; of VMs, those from number `start` on that go into one body.
   [[nodiscard]] wire::StatusReport status(uint32_t start) const;
 
@@ -55,7 +67,8 @@ class Agent final : public SessionHost {
  private:
   struct Listener {
     channel::Endpoint endpoint;
-    std::shared_ptr<Vm> vm;  // whose endpoint it is; null: anybody's
+    std::shared_ptr<Vm> vm;  // whose endpoint it is; null: no VM's
+    std::string tenant;      // whose it is; "": anybody's
     channel::ListeningSocket socket;
     Reactor::TimerId pause;
   };
@@ -70,10 +83,19 @@ class Agent final : public SessionHost {
     Reactor::TimerId patience = {};
   };
 
-  Status listen(const channel::Endpoint& endpoint, std::shared_ptr<Vm> vm = nullptr);
+  Status listen(const channel::Endpoint& endpoint, std::shared_ptr<Vm> vm = nullptr, std::string tenant = {});
+  Status listen_for_tenants();
+  [[nodiscard]] WorkerSlot::Options options_of(uint32_t index);
+  [[nodiscard]] ModelSettings settings_of(const std::string& model) const;
+  void preload();
+  void apply(Config config);
+  void follow_vms(const std::vector<wire::AttachVm>& before, const std::vector<wire::AttachVm>& now);
   void stop_listening(Listener& listener);
   void accept(Listener& listener);
-  [[nodiscard]] Origin origin_of(const Listener& listener, int socket) const;
+  void begin_session(const Listener& listener, UniqueFd socket);
+  [[nodiscard]] std::vector<WorkerSlot*> workers_of(const std::string& model) const;
+  [[nodiscard]] Result<Origin> origin_of(const Listener& listener, int socket);
+  [[nodiscard]] Result<std::shared_ptr<Tenant>> tenant_of(const Listener& listener, const Vm* vm, int socket);
   void erase_session(uint64_t id);
 
   Status find_conflict(const wire::AttachVm& wanted) const;
@@ -86,9 +108,15 @@ class Agent final : public SessionHost {
 
   Reactor& reactor_;
   Log& log_;
-  const Config config_;
+  Config config_;
   const runtime::Catalogue catalogue_;
   const std::vector<std::string> worker_arguments_;
+  const ReadAgain read_again_;
+  Tenants tenants_;
+  const std::shared_ptr<Tenant> nobody_ =
+      std::make_shared<Tenant>("", TenantSettings{});  // of who is turned away
+  Quarantine quarantine_;
+  VmWatch vm_watch_;
   std::vector<std::unique_ptr<WorkerSlot>> workers_;  // before sessions_: they hold memory of these
   std::map<std::string, AttachedVm> vms_;
   std::map<uint64_t, std::unique_ptr<Session>> sessions_;

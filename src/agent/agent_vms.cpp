@@ -25,7 +25,7 @@ bool is_same_file(const std::string& path, int fd) {
 
 wire::VmStatus status_of(const Vm& vm) {
   wire::VmStatus status{.name = vm.name,
-                        .tenant = vm.tenant,
+                        .tenant = vm.tenant->name(),
                         .listen = vm.listen,
                         .cid = vm.cid,
                         .window = {},
@@ -108,8 +108,10 @@ Status Agent::find_conflict(const wire::AttachVm& wanted) const {
 }
 
 Result<std::shared_ptr<Vm>> Agent::make_vm(const wire::AttachVm& wanted) {
+  auto tenant = tenants_.of_name(wanted.tenant.empty() ? kDefaultTenant : wanted.tenant);
+  if (!tenant) return Unexpected{tenant.error()};
   auto vm = std::make_shared<Vm>(Vm{.name = wanted.name,
-                                    .tenant = wanted.tenant,
+                                    .tenant = std::move(*tenant),
                                     .listen = wanted.listen,
                                     .cid = wanted.cid,
                                     .window = {}});
@@ -196,7 +198,9 @@ void Agent::go_on_detaching(const std::string& name) {
   if (!attached.window.expired()) return;
   reactor_.cancel(attached.patience);
   auto done = std::move(attached.on_detached);
+  const std::string tenant = attached.vm->tenant->name();
   vms_.erase(entry);
+  tenants_.forget_if_unused(tenant);
   log_.info("VM '%s' is detached", name.c_str());
   done({});
 }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/config.h"
 
+#include <regex>
 #include <utility>
 
 #include "agent/vm.h"
+#include "agent/vm_watch.h"
+#include "runtime/catalogue.h"
 #include "runtime/toml_reader.h"
 #include "wire/limits.h"
 
@@ -79,6 +82,64 @@ void read_device(TomlTable table, Limits& limits) {
     limits.max_total_device_bytes = *bytes;
 }
 
+// "0-3,8": what the kernel's CPU lists look like.
+bool is_cpu_list(const std::string& text) {
+  static const std::regex list("[0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*");
+  return text.size() <= 1024 && std::regex_match(text, list);
+}
+
+void read_supervision(TomlTable& table, Supervision& supervision) {
+  take(table, "heartbeat_timeout_ms", 100, 3'600'000, supervision.heartbeat_timeout_ms);
+  take(table, "max_run_ms", 0, 86'400'000, supervision.max_run_ms);
+}
+
+void read_worker(TomlTable table, const std::filesystem::path& folder, WorkerConfig& worker) {
+  take(table, "count", 1, 256, worker.count);
+  take(table, "threads", 1, 256, worker.threads);
+  take(table, "instances", 0, 256, worker.instances);
+  if (const auto program = table.string("program")) worker.program = (folder / *program).lexically_normal();
+  if (auto cpus = table.strings("cpus")) {
+    for (const std::string& list : *cpus) {
+      if (!is_cpu_list(list))
+        table.mistake("cpus", "'" + printable(list) + "' is no list of CPUs such as \"0-3,8\"");
+    }
+    worker.cpus = std::move(*cpus);
+  }
+  if (auto devices = table.strings("devices")) worker.devices = std::move(*devices);
+  if (const auto bytes = table.byte_size("model_memory", 0, wire::kMaxMemoryBytes))
+    worker.model_bytes = *bytes;
+  read_supervision(table, worker.supervision);
+}
+
+void read_models(TomlTable& root, Config& config) {
+  for (TomlTable& table : root.tables("model")) {
+    const std::string name = table.required("name", table.string("name"));
+    ModelSettings model{.instances = config.worker.instances};
+    take(table, "instances", 0, 256, model.instances);
+    take(table, "calls", 0, 256, model.calls);
+    take(table, "max_run_ms", 0, 86'400'000, model.max_run_ms);
+    if (const auto preload = table.boolean("preload")) model.preload = *preload;
+    if (!runtime::is_model_name(name))
+      table.mistake("name", "'" + printable(name) + "' cannot be a model's name");
+    if (!config.models.emplace(name, model).second)
+      table.mistake("name", "model '" + printable(name) + "' stands here twice");
+  }
+}
+
+void read_watched(TomlTable& root, Config& config) {
+  for (TomlTable& table : root.tables("watch")) {
+    WatchedVms watched;
+    watched.pattern = table.required("pattern", table.string("pattern"));
+    take(table, "port", 1, 0xfffffffe, watched.port);
+    watched.tenant = table.string("tenant").value_or("");
+    if (!watched.tenant.empty() && !is_tenant_name(watched.tenant))
+      table.mistake("tenant", "'" + printable(watched.tenant) + "' cannot be a tenant's name");
+    if (const std::string problem = find_problem(watched); !problem.empty())
+      table.mistake("pattern", problem);
+    config.watched.push_back(std::move(watched));
+  }
+}
+
 void read_vms(TomlTable& root, const std::filesystem::path& folder, Config& config) {
   for (TomlTable& table : root.tables("vm")) {
     wire::AttachVm vm;
@@ -119,12 +180,10 @@ Result<Config> read_config(const std::filesystem::path& file) {
   if (auto table = root.table("window")) read_window(*table, config.limits);
   if (auto table = root.table("device")) read_device(*table, config.limits);
   read_vms(root, folder, config);
-  if (auto table = root.table("worker")) {
-    take(*table, "count", 1, 256, config.worker.count);
-    take(*table, "threads", 1, 256, config.worker.threads);
-    if (const auto program = table->string("program"))
-      config.worker.program = (folder / *program).lexically_normal();
-  }
+  if (auto table = root.table("worker")) read_worker(*table, folder, config.worker);
+  read_models(root, config);
+  read_watched(root, config);
+  config.tenants = read_tenants(root);
   for (const char* key : kRuntimeKeys)
     root.skip(key);
   if (Status status = document->finish(); !status.ok()) return Unexpected{std::move(status)};

@@ -8,10 +8,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "agent/tenant_settings.h"
 #include "channel/endpoint.h"
 #include "core/status.h"
 #include "wire/messages.h"
@@ -44,10 +46,44 @@ struct Limits {
   bool operator==(const Limits&) const = default;
 };
 
+/// When a worker is taken for one that hangs.
+struct Supervision {
+  int64_t heartbeat_timeout_ms = 10'000;  ///< It has not answered for so long, while it had something to do.
+  int64_t max_run_ms =
+      60'000;  ///< A call has run for so long, of a model that says nothing else; 0: no limit.
+  bool operator==(const Supervision&) const = default;
+};
+
+/// What the operator says of a model, besides what its model.toml does.
+struct ModelSettings {
+  uint32_t instances = 1;  ///< Workers in which it is loaded; 0: all.
+  uint32_t calls = 0;      ///< That run at a time in one worker; 0: as many as it has threads.
+  int64_t max_run_ms = 0;  ///< 0: as Supervision says.
+  bool preload = false;    ///< Loaded when the agent starts.
+  bool operator==(const ModelSettings&) const = default;
+};
+
+/// A pattern of paths at which VMs' sockets come and go.
+struct WatchedVms {
+  std::string
+      pattern;  ///< Absolute; "{vm}" stands for the VM's name, "{tenant}" for its tenant's, each for a whole part.
+  uint32_t port = channel::kDefaultPort;
+  std::string tenant;  ///< Of all of them, where the pattern does not say.
+  bool operator==(const WatchedVms&) const = default;
+};
+
 struct WorkerConfig {
   std::filesystem::path program;  ///< Empty: vaccel-worker beside vacceld.
   uint32_t count = 1;
   uint32_t threads = 8;  ///< Calls that one worker runs at a time.
+  std::vector<std::string>
+      cpus;  ///< Of each worker, "0-3,8"; fewer than workers: they begin again. Empty: all.
+  std::vector<std::string> devices;  ///< GPUs that each sees, as CUDA_VISIBLE_DEVICES has it; likewise.
+  uint64_t model_bytes = 0;          ///< Memory of one worker's models; 0: no limit.
+  uint32_t instances =
+      1;  ///< Workers in which a model is loaded that [[model]] says nothing else of; 0: all.
+  Supervision supervision;
+  bool operator==(const WorkerConfig&) const = default;
 };
 
 struct Config {
@@ -62,6 +98,9 @@ struct Config {
   /// Of the control socket; "": there is none. Not given: the default one, if the agent listens on the default
   /// socket.
   std::optional<std::string> control;
+  TenantTables tenants;
+  std::map<std::string, ModelSettings, std::less<>> models;
+  std::vector<WatchedVms> watched;
   std::vector<wire::AttachVm> vms;  ///< Attached when the agent starts; checked by find_problem().
 };
 

@@ -90,6 +90,14 @@ class Control::Client {
         return handle_detach(header.request_id);
       case wire::Kind::kReadStatus:
         return handle_read_status(header.request_id);
+      case wire::Kind::kSetTenant:
+        return handle_set_tenant(header.request_id);
+      case wire::Kind::kReadTenant:
+        return handle_read_tenant(header.request_id);
+      case wire::Kind::kReload:
+        return handle_reload(header.request_id);
+      case wire::Kind::kLiftQuarantine:
+        return handle_lift_quarantine(header.request_id);
       default:
         return failure(
             VACCEL_PROTOCOL_ERROR,
@@ -141,6 +149,45 @@ class Control::Client {
     const auto read = wire::decode_read_status(channel_.body());
     if (!read) return read.error();
     send(id, control_.agent_.status(read->start));
+    return {};
+  }
+
+  Status handle_set_tenant(uint64_t id) {
+    const auto set = wire::decode_set_tenant(channel_.body());
+    if (!set) return set.error();
+    Tenants& tenants = control_.agent_.tenants();
+    if (Status status = set->remove ? tenants.remove(set->name) : tenants.set(set->name, set->settings);
+        !status.ok())
+      return status;
+    control_.log_.info("tenant '%s' was %s", set->name.c_str(), set->remove ? "removed" : "changed");
+    send(id, wire::Done{});
+    return {};
+  }
+
+  Status handle_read_tenant(uint64_t id) {
+    const auto read = wire::decode_read_tenant(channel_.body());
+    if (!read) return read.error();
+    const auto tenant = control_.agent_.tenants().find(read->name);
+    if (!tenant) return tenant.error();
+    send(id, wire::TenantSettings{toml_of((*tenant)->settings())});
+    return {};
+  }
+
+  Status handle_reload(uint64_t id) {
+    if (const auto reload = wire::decode_reload(channel_.body()); !reload) return reload.error();
+    auto notes = control_.agent_.reload();
+    if (!notes) return notes.error();
+    send(id, wire::Reloaded{std::move(*notes)});
+    return {};
+  }
+
+  Status handle_lift_quarantine(uint64_t id) {
+    const auto lift = wire::decode_lift_quarantine(channel_.body());
+    if (!lift) return lift.error();
+    if (!control_.agent_.quarantine().release(lift->subject)) {
+      return failure(VACCEL_NOT_FOUND, "nothing is held against '%s'", printable(lift->subject).c_str());
+    }
+    send(id, wire::Done{});
     return {};
   }
 

@@ -24,6 +24,10 @@ Log::Log(const std::string& level) : logger_(std::make_unique<Logger>()) {
   logger_->logger.set_pattern("%Y-%m-%dT%H:%M:%S.%e vacceld %l: %v");
 }
 
+void Log::set_level(const std::string& level) {
+  logger_->logger.set_level(spdlog::level::from_str(level));
+}
+
 Log::~Log() = default;
 
 #define VACCEL_LOG_LEVEL(name, level)         \

@@ -16,6 +16,8 @@ class Log {
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 
+  void set_level(const std::string& level);
+
   [[gnu::format(printf, 2, 3)]] void debug(const char* format, ...);
   [[gnu::format(printf, 2, 3)]] void info(const char* format, ...);
   [[gnu::format(printf, 2, 3)]] void warning(const char* format, ...);

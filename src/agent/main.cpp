@@ -16,6 +16,7 @@
 #include "agent/control.h"
 #include "agent/notify.h"
 #include "channel/window_mapping.h"
+#include "core/clock.h"
 
 namespace {
 
@@ -54,7 +55,8 @@ std::string default_control(const agent::Config& config) {
   return {};
 }
 
-Result<agent::Config> make_config(Flags& flags) {
+Result<agent::Config> make_config(const Flags& given) {
+  Flags flags = given;
   agent::Config config;
   std::error_code error;
   if (flags.config.empty() && std::filesystem::exists(kDefaultConfig, error)) flags.config = kDefaultConfig;
@@ -94,16 +96,25 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// SIGTERM and SIGINT end the agent, SIGHUP has it read its configuration again.
 Result<UniqueFd> take_signals() {
   std::signal(SIGPIPE, SIG_IGN);
   sigset_t signals;
   ::sigemptyset(&signals);
   ::sigaddset(&signals, SIGTERM);
   ::sigaddset(&signals, SIGINT);
+  ::sigaddset(&signals, SIGHUP);
   ::sigprocmask(SIG_BLOCK, &signals, nullptr);
   UniqueFd fd{::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK)};
   if (!fd.valid()) return fail(VACCEL_RESOURCE_EXHAUSTED, "signalfd: %s", errno_text(errno).c_str());
   return fd;
+}
+
+void reload(agent::Agent& server, agent::Log& log) {
+  agent::notify_service_manager(("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(now_ns() / 1000)).c_str());
+  const auto notes = server.reload();  // a mistake has been logged
+  if (notes && !notes->empty()) log.warning("%s", notes->c_str());
+  agent::notify_service_manager("READY=1");
 }
 
 int run(Flags& flags) {
@@ -140,7 +151,8 @@ int run(Flags& flags) {
     log.warning("there is no model: no catalogue is configured, or it is empty");
 
   const std::string control_path = *config->control;
-  agent::Agent server(**reactor, log, std::move(*config), std::move(catalogue), std::move(worker_arguments));
+  agent::Agent server(**reactor, log, std::move(*config), std::move(catalogue), std::move(worker_arguments),
+                      [&flags] { return make_config(flags); });
   Status failed;
   Status status = server.start([&](Status ready) {
     if (ready.ok()) {
@@ -158,8 +170,12 @@ int run(Flags& flags) {
   status = (*reactor)->add(signals->get(), EPOLLIN, [&](uint32_t) {
     signalfd_siginfo signal{};
     while (::read(signals->get(), &signal, sizeof signal) == sizeof signal) {
-      agent::notify_service_manager("STOPPING=1");
-      server.shut_down();
+      if (signal.ssi_signo == SIGHUP) {
+        reload(server, log);
+      } else {
+        agent::notify_service_manager("STOPPING=1");
+        server.shut_down();
+      }
     }
   });
   if (!status.ok()) return complain(status);

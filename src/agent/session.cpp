@@ -56,6 +56,8 @@ struct Session::InFlight {
   uint64_t copied_bytes = 0;       // what the worker copies out of the window
   HeldLeases held;                 // what the call refers to in the window
   HeldMemories held_memories;
+  Taken of_tenant;        // of its tenant's calls
+  Taken bytes_of_tenant;  // and of their bytes
   uint64_t window_bytes = 0;
   int64_t arrived_ns = now_ns();
   int64_t deadline_ns = 0;
@@ -74,12 +76,13 @@ struct Session::InFlight {
 
 // ---- Life
 
-Session::Session(SessionHost& host, uint64_t id, UniqueFd socket, Origin origin)
+Session::Session(SessionHost& host, uint64_t id, UniqueFd socket, Origin origin, Taken taken)
     : host_(host),
       id_(id),
       origin_(std::move(origin)),
       channel_(channel::StreamChannel(std::move(socket))),
       next_handle_(random_handle()),
+      taken_(std::move(taken)),
       memory_(host.limits(), host.traffic(), random_handle()),
       self_(std::make_shared<Session*>(this)) {}
 
@@ -331,11 +334,13 @@ Result<std::string> Session::model_of(const wire::Call& call) const {
   if (model == models_.end()) {
     return fail(VACCEL_NOT_FOUND, "model handle %u is none of this session's open models", call.model);
   }
-  return model->second;
+  return model->second.name;
 }
 
-Status Session::admit(const wire::Call& call, uint64_t request_id, uint64_t payload_bytes) const {
+Status Session::admit(const wire::Call& call, uint64_t request_id, uint64_t payload_bytes) {
   const Limits& limits = host_.limits();
+  Tenant& tenant = *origin_.tenant;
+  ++tenant.calls;
   if (draining_) return failure(VACCEL_UNAVAILABLE, "the agent is shutting down");
   if (calls_.contains(request_id)) {
     return failure(VACCEL_PROTOCOL_ERROR, "request %llu is still in flight",
@@ -343,9 +348,16 @@ Status Session::admit(const wire::Call& call, uint64_t request_id, uint64_t payl
   }
   if (const size_t count = calls_.size() + given_up_; count >= limits.max_calls_in_flight) {
     return failure(VACCEL_RESOURCE_EXHAUSTED, "%zu calls of this session are in flight; the limit is %u",
-                   count, limits.max_calls_in_flight);
+                   count, limits.max_calls_in_flight)
+        .with_retry_after(tenant.next_done_us());
   }
   if (call.operator_name.empty()) return failure(VACCEL_INVALID_ARGUMENT, "the call names no operator");
+  const bool own = call.operator_name == kEcho || call.operator_name == kDiscard;
+  if (!own && !tenant.settings().operators.allows(call.operator_name)) {
+    return failure(VACCEL_PERMISSION_DENIED, "tenant '%s' may not use operator '%s'", tenant.name().c_str(),
+                   printable(call.operator_name).c_str());
+  }
+  if (Status status = tenant.count_call(now_ns()); !status.ok()) return status;
   return admit_bytes(payload_bytes);
 }
 
@@ -384,20 +396,23 @@ Status Session::handle_call() {
   WorkerSlot& worker = holder != nullptr ? *holder : host_.worker_for(*model);
   auto in_flight = std::make_shared<InFlight>(worker, header.request_id, std::move(*call));
   in_flight->model = std::move(*model);
+  if (Status status = permit_backend(in_flight->call, in_flight->model, worker); !status.ok()) return status;
   if (Status status = resolve_memory(*in_flight, header.payload_bytes); !status.ok()) return status;
   if (const uint64_t timeout_us = in_flight->call.timeout_us; timeout_us != 0) {
     constexpr uint64_t kForever = uint64_t{1} << 50;
     in_flight->deadline_ns =
         in_flight->arrived_ns + static_cast<int64_t>(std::min(timeout_us, kForever)) * 1000;
   }
+  in_flight->bytes = header.payload_bytes;
+  if (Status status = take_of_tenant(*in_flight); !status.ok()) return status;
   if (header.payload_bytes > 0) {
     in_flight->memory = in_flight->worker.allocate(header.payload_bytes);
     if (!in_flight->memory) {
       return failure(VACCEL_RESOURCE_EXHAUSTED,
                      "the agent has no memory for %llu bytes of payload at present",
-                     static_cast<unsigned long long>(header.payload_bytes));
+                     static_cast<unsigned long long>(header.payload_bytes))
+          .with_retry_after(origin_.tenant->next_done_us());
     }
-    in_flight->bytes = header.payload_bytes;
   }
   bytes_in_flight_ += in_flight->bytes + in_flight->copied_bytes;
   calls_.emplace(header.request_id, in_flight);
@@ -410,6 +425,48 @@ Status Session::handle_call() {
     channel_.accept_payload({&destination, 1});
   }
   return {};
+}
+
+Status Session::take_of_tenant(InFlight& call) const {
+  auto taken = origin_.tenant->take(Resource::kCalls);
+  if (!taken) return taken.error();
+  auto bytes = origin_.tenant->take(Resource::kBytes, call.bytes + call.copied_bytes);
+  if (!bytes) return bytes.error();
+  call.of_tenant = std::move(*taken);
+  call.bytes_of_tenant = std::move(*bytes);
+  return {};
+}
+
+// Where a tenant may use some backends only, the agent chooses, as the runtime would, among these.
+Status Session::permit_backend(wire::Call& call, const std::string& model, const WorkerSlot& worker) const {
+  const Permission& permission = origin_.tenant->settings().backends;
+  if (!permission.patterns || (!call.backend.empty() && permission.allows(call.backend))) return {};
+  const char* tenant = origin_.tenant->name().c_str();
+  if (!call.backend.empty()) {
+    return failure(VACCEL_PERMISSION_DENIED, "tenant '%s' may not use backend '%s'", tenant,
+                   printable(call.backend).c_str());
+  }
+  if (const std::string backend = worker.backend_of(model); !backend.empty()) {
+    if (permission.allows(backend)) return {};
+    return failure(VACCEL_PERMISSION_DENIED,
+                   "tenant '%s' may not use backend '%s', which runs model '%s'; name another one", tenant,
+                   backend.c_str(), model.c_str());
+  }
+  int32_t best = -1;
+  bool any = false;
+  for (const wire::OperatorInfo& info : worker.operators()) {
+    if (info.name != call.operator_name) continue;
+    for (const wire::OperatorBackend& offer : info.backends) {
+      any = true;
+      if (!permission.allows(offer.name) || offer.score <= best) continue;
+      if (offer.dtype != 0 && !call.inputs.empty() && offer.dtype != call.inputs.front().dtype) continue;
+      best = offer.score;
+      call.backend = offer.name;
+    }
+  }
+  if (!any || best >= 0) return {};  // some operators are no backend's
+  return failure(VACCEL_PERMISSION_DENIED, "tenant '%s' may use no backend that has operator '%s'", tenant,
+                 printable(call.operator_name).c_str());
 }
 
 // Puts the worker's numbers for what a call refers to in the window and in device memory.
@@ -523,8 +580,13 @@ void Session::submit(const std::shared_ptr<InFlight>& call) {
                              call->ticket == 0 ? "before the call began" : "while the call was under way"));
     });
   }
-  WorkerRequest request{
-      .message = std::move(call->call), .model = call->model, .deadline_ns = call->deadline_ns, .done = {}};
+  const int32_t priority = call->call.priority;
+  WorkerRequest request{.message = std::move(call->call),
+                        .model = call->model,
+                        .deadline_ns = call->deadline_ns,
+                        .tenant = origin_.tenant,
+                        .priority = priority,
+                        .done = {}};
   if (!call->held.empty()) request.window = window_->shared();
   request.done = [call, self = self_](WorkerReply reply) {
     if (*self != nullptr) (*self)->call_done(call, std::move(reply));
@@ -538,6 +600,7 @@ void Session::give_up(InFlight& call, Status status) {
   if (call.answered) return;
   call.answered = true;
   ++host_.traffic().failed_calls;
+  ++origin_.tenant->failed_calls;
   calls_.erase(call.request_id);
   ++given_up_;
   send_failure(call.request_id, status);
@@ -567,8 +630,10 @@ void Session::answer(InFlight& call, WorkerReply reply) {
     }
   }
   if (reply.status.ok()) reply.status = memory_.translate(reply.result, call.held_memories);
+  origin_.tenant->call_took(static_cast<uint64_t>(now_ns() - call.arrived_ns));
   if (!reply.status.ok()) {
     ++host_.traffic().failed_calls;
+    ++origin_.tenant->failed_calls;
     return send_failure(call.request_id, reply.status);
   }
   static constexpr std::array<std::byte, wire::kTensorAlignment> kPadding{};

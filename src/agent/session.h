@@ -50,8 +50,8 @@ class SessionHost {
 
 class Session final : public Polled {
  public:
-  /// @param origin  Who connected where.
-  Session(SessionHost& host, uint64_t id, UniqueFd socket, Origin origin);
+  /// @param origin  Who connected where. @param taken  What it is of its tenant's sessions.
+  Session(SessionHost& host, uint64_t id, UniqueFd socket, Origin origin, Taken taken);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -96,13 +96,17 @@ class Session final : public Polled {
   Status handle_release();
   Status handle_allocate_memory();
   Status handle_free_memory();
+  [[nodiscard]] bool may_use(const std::string& model) const;
+  [[nodiscard]] uint32_t model_count() const;
   void describe_server(uint64_t request_id);
   void describe_models(uint64_t request_id, uint32_t start);
   void describe_operators(uint64_t request_id, uint32_t start);
   void describe_model(uint64_t request_id, const std::string& name);
 
   Result<std::string> model_of(const wire::Call& call) const;
-  Status admit(const wire::Call& call, uint64_t request_id, uint64_t payload_bytes) const;
+  Status admit(const wire::Call& call, uint64_t request_id, uint64_t payload_bytes);
+  Status take_of_tenant(InFlight& call) const;
+  Status permit_backend(wire::Call& call, const std::string& model, const WorkerSlot& worker) const;
   Status admit_bytes(uint64_t payload_bytes) const;
   Status resolve_memory(InFlight& call, uint64_t payload_bytes) const;
   Status handle_own_operator(wire::Call call, bool echoes);
@@ -159,7 +163,12 @@ class Session final : public Polled {
   uint32_t other_requests_ = 0;  // open-model and describe, at workers
   uint64_t bytes_in_flight_ = 0;
   uint32_t next_handle_;
-  std::unordered_map<uint32_t, std::string> models_;  // handle -> name
+  struct OpenedModel {
+    std::string name;
+    Taken taken;  // of its tenant's models
+  };
+  Taken taken_;                                       // of its tenant's sessions
+  std::unordered_map<uint32_t, OpenedModel> models_;  // by handle
   std::unique_ptr<SessionWindow> window_;             // once it has been opened
   SessionMemory memory_;
   std::set<uint64_t> allocations_;  // tickets of requests at its worker

@@ -40,7 +40,8 @@ Status Session::handle_open_model() {
   if (!open) return open.error();
   if (draining_) return failure(VACCEL_UNAVAILABLE, "the agent is shutting down");
   const auto* entry = host_.catalogue().find(open->name);
-  if (entry == nullptr) {
+  // One that it may not use is none: what there is for others is not its business.
+  if (entry == nullptr || !may_use(open->name)) {
     return failure(VACCEL_NOT_FOUND, "no model '%s' in the catalogue; 'vaccel models' lists what there is",
                    printable(open->name).c_str());
   }
@@ -53,11 +54,13 @@ Status Session::handle_open_model() {
     return failure(VACCEL_RESOURCE_EXHAUSTED, "this session has %zu models open; the limit is %u",
                    models_.size(), limits.max_models_open);
   }
+  auto taken = origin_.tenant->take(Resource::kModels);
+  if (!taken) return taken.error();
   ++other_requests_;
   WorkerSlot& worker = host_.worker_for(open->name);
-  WorkerRequest request{.message = *open, .model = open->name, .done = {}};
-  request.done = [self = self_, name = open->name,
-                  id = channel_.header().request_id](const WorkerReply& reply) {
+  WorkerRequest request{.message = *open, .model = open->name, .tenant = origin_.tenant, .done = {}};
+  request.done = [self = self_, name = open->name, taken = std::move(*taken),
+                  id = channel_.header().request_id](const WorkerReply& reply) mutable {
     Session* session = *self;
     if (session == nullptr) return;
     --session->other_requests_;
@@ -65,7 +68,7 @@ Status Session::handle_open_model() {
       session->send_failure(id, reply.status);
     } else {
       const uint32_t handle = session->next_handle_++;
-      session->models_.emplace(handle, name);
+      session->models_.emplace(handle, OpenedModel{name, std::move(taken)});
       session->send(id, wire::ModelOpened{handle});
     }
     if (session->draining_) session->drain();
@@ -101,7 +104,7 @@ Status Session::handle_describe() {
     case wire::Subject::kModel:
       break;
   }
-  if (host_.catalogue().find(describe->model) == nullptr) {
+  if (host_.catalogue().find(describe->model) == nullptr || !may_use(describe->model)) {
     return failure(VACCEL_NOT_FOUND, "no model '%s' in the catalogue; 'vaccel models' lists what there is",
                    printable(describe->model).c_str());
   }
@@ -113,11 +116,20 @@ Status Session::handle_describe() {
   return {};
 }
 
+bool Session::may_use(const std::string& model) const {
+  return origin_.tenant->settings().models.allows(model);
+}
+
+uint32_t Session::model_count() const {
+  return static_cast<uint32_t>(std::ranges::count_if(
+      host_.catalogue().entries(), [this](const auto& entry) { return may_use(entry.first); }));
+}
+
 void Session::describe_server(uint64_t request_id) {
   wire::Description description;
   description.server = "vacceld " VACCEL_VERSION_TEXT;
   description.worker_count = static_cast<uint32_t>(host_.workers().size());
-  description.model_count = static_cast<uint32_t>(host_.catalogue().entries().size());
+  description.model_count = model_count();
   for (const auto& worker :
        host_.workers()) {  // alike; one that has just been restarted has told nothing yet
     if (description.backends.empty()) description.backends = worker->backends();
@@ -130,9 +142,10 @@ void Session::describe_models(uint64_t request_id, uint32_t start) {
   constexpr size_t kPage = 24;
   wire::Description description;
   const auto& entries = host_.catalogue().entries();
-  description.model_count = static_cast<uint32_t>(entries.size());
+  description.model_count = model_count();
   uint32_t index = 0;
   for (const auto& [name, entry] : entries) {
+    if (!may_use(name)) continue;
     if (index++ < start) continue;
     if (description.models.size() == kPage) {
       description.more = true;
@@ -165,7 +178,10 @@ void Session::describe_model(uint64_t request_id, const std::string& name) {
     return send(request_id, description);
   }
   ++other_requests_;
-  WorkerRequest request{.message = wire::Describe{wire::Subject::kModel, name, 0}, .model = name, .done = {}};
+  WorkerRequest request{.message = wire::Describe{wire::Subject::kModel, name, 0},
+                        .model = name,
+                        .tenant = origin_.tenant,
+                        .done = {}};
   request.done = [self = self_, request_id](const WorkerReply& reply) {
     Session* session = *self;
     if (session == nullptr) return;

@@ -38,10 +38,11 @@ Status check_disjoint(const std::vector<wire::Place>& places) {
 }  // namespace
 
 DeviceMemory::DeviceMemory(WorkerSlot& worker, uint64_t bytes, Traffic& traffic,
-                           std::shared_ptr<DeviceUsage> usage)
+                           std::shared_ptr<DeviceUsage> usage, std::array<Taken, 2> taken)
     : worker_(worker),
       traffic_(traffic),
       usage_(std::move(usage)),
+      taken_(std::move(taken)),
       bytes_(bytes),
       number_(worker.next_memory_number()) {
   traffic_.device_bytes += bytes_;
@@ -62,7 +63,8 @@ WorkerSlot* SessionMemory::worker_of(const wire::Call& call) const {
   return any ? worker_ : nullptr;
 }
 
-Result<std::shared_ptr<DeviceMemory>> SessionMemory::reserve(WorkerSlot& worker, uint64_t bytes) {
+Result<std::shared_ptr<DeviceMemory>> SessionMemory::reserve(WorkerSlot& worker, uint64_t bytes,
+                                                             Tenant& tenant) {
   if (usage_->count >= limits_.max_device_buffers) {
     return fail(VACCEL_RESOURCE_EXHAUSTED, "this session has %u device buffers; the limit is %u",
                 usage_->count, limits_.max_device_buffers);
@@ -80,8 +82,13 @@ Result<std::shared_ptr<DeviceMemory>> SessionMemory::reserve(WorkerSlot& worker,
                 "%llu bytes are more than the agent has left for device buffers, of %llu for all sessions",
                 static_cast<Number>(bytes), static_cast<Number>(limits_.max_total_device_bytes));
   }
+  auto buffer = tenant.take(Resource::kDeviceBuffers);
+  if (!buffer) return Unexpected{buffer.error()};
+  auto of_tenant = tenant.take(Resource::kDeviceBytes, bytes);
+  if (!of_tenant) return Unexpected{of_tenant.error()};
   worker_ = &worker;
-  return std::make_shared<DeviceMemory>(worker, bytes, traffic_, usage_);
+  return std::make_shared<DeviceMemory>(worker, bytes, traffic_, usage_,
+                                        std::array{std::move(*buffer), std::move(*of_tenant)});
 }
 
 uint32_t SessionMemory::add(std::shared_ptr<DeviceMemory> memory) {

@@ -4,6 +4,7 @@
 // since one call may use several of them. What a guest says is a number from elsewhere; what is kept here is the agent's own.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "agent/config.h"
+#include "agent/tenant.h"
 #include "agent/traffic.h"
 #include "agent/worker_slot.h"
 #include "core/status.h"
@@ -29,7 +31,8 @@ struct DeviceUsage {
 class DeviceMemory {
  public:
   /// Counts as taken from now on; the worker is to allocate it under number(). Worker and traffic must outlive it.
-  DeviceMemory(WorkerSlot& worker, uint64_t bytes, Traffic& traffic, std::shared_ptr<DeviceUsage> usage);
+  DeviceMemory(WorkerSlot& worker, uint64_t bytes, Traffic& traffic, std::shared_ptr<DeviceUsage> usage,
+               std::array<Taken, 2> taken);
   ~DeviceMemory();
   DeviceMemory(const DeviceMemory&) = delete;
   DeviceMemory& operator=(const DeviceMemory&) = delete;
@@ -48,6 +51,7 @@ class DeviceMemory {
   WorkerSlot& worker_;
   Traffic& traffic_;
   const std::shared_ptr<DeviceUsage> usage_;
+  const std::array<Taken, 2> taken_;  // of its tenant's buffers and their bytes
   const uint64_t bytes_;
   const uint32_t number_;
   uint64_t process_ = 0;  // 0: not allocated yet
@@ -66,8 +70,8 @@ class SessionMemory {
   /// The worker where its memory lies; nullptr: it has had none yet.
   [[nodiscard]] WorkerSlot* worker() const { return worker_; }
 
-  /// Sets aside so much of the session's limits, in a worker that stays the same from now on. RESOURCE_EXHAUSTED.
-  Result<std::shared_ptr<DeviceMemory>> reserve(WorkerSlot& worker, uint64_t bytes);
+  /// Sets aside so much of the session's and the tenant's limits, in a worker that stays the same from now on. RESOURCE_EXHAUSTED.
+  Result<std::shared_ptr<DeviceMemory>> reserve(WorkerSlot& worker, uint64_t bytes, Tenant& tenant);
   /// Takes one that the worker has allocated. @return the number by which the client knows it.
   uint32_t add(std::shared_ptr<DeviceMemory> memory);
   /// INVALID_ARGUMENT: none of its numbers.

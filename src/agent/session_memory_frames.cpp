@@ -14,11 +14,11 @@ Status Session::handle_allocate_memory() {
                    other_requests_);
   }
   WorkerSlot& worker = memory_.worker() != nullptr ? *memory_.worker() : host_.worker_for({});
-  auto memory = memory_.reserve(worker, wanted->bytes);
+  auto memory = memory_.reserve(worker, wanted->bytes, *origin_.tenant);
   if (!memory) return memory.error();
   ++other_requests_;
   wanted->memory = (*memory)->number();
-  WorkerRequest request{.message = std::move(*wanted), .model = {}, .done = {}};
+  WorkerRequest request{.message = std::move(*wanted), .model = {}, .tenant = origin_.tenant, .done = {}};
   const auto ticket = std::make_shared<uint64_t>(0);  // known once it has been submitted
   request.done = [self = self_, memory = std::move(*memory), ticket,
                   id = channel_.header().request_id](const WorkerReply& reply) mutable {

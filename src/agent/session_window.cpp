@@ -48,11 +48,16 @@ Result<wire::Leased> SessionWindow::lease(const wire::Lease& wanted) {
                 static_cast<Number>(leased_bytes_), static_cast<Number>(wanted.bytes),
                 static_cast<Number>(limits_.max_leased_bytes));
   }
+  auto of_tenant = tenant_->take(Resource::kLeases);
+  if (!of_tenant) return Unexpected{of_tenant.error()};
   auto lease = window_->lease(wanted.bytes, wanted.alignment);
   if (!lease) return Unexpected{lease.error()};
+  auto bytes_of_tenant = tenant_->take(Resource::kLeasedBytes, (*lease)->bytes());
+  if (!bytes_of_tenant) return Unexpected{bytes_of_tenant.error()};
   const wire::Leased leased{(*lease)->offset(), (*lease)->bytes()};
   leased_bytes_ += leased.bytes;
-  leases_.emplace(leased.offset, std::move(*lease));
+  leases_.emplace(leased.offset,
+                  Leased{std::move(*lease), {std::move(*of_tenant), std::move(*bytes_of_tenant)}});
   return leased;
 }
 
@@ -63,21 +68,21 @@ Status SessionWindow::release(uint64_t offset) {
                    "offset %llu is given back, where none of this session's leases begins",
                    static_cast<Number>(offset));
   }
-  leased_bytes_ -= lease->second->bytes();
+  leased_bytes_ -= lease->second.lease->bytes();
   leases_.erase(lease);
   return {};
 }
 
 Status SessionWindow::hold(uint64_t offset, uint64_t bytes, const std::string& what, HeldLeases& held) const {
   auto lease = leases_.upper_bound(offset);
-  const bool found = lease != leases_.begin() && lies_in(*(--lease)->second, offset, bytes);
+  const bool found = lease != leases_.begin() && lies_in(*(--lease)->second.lease, offset, bytes);
   if (!found) {
     return failure(
         VACCEL_INVALID_ARGUMENT,
         "%s, %llu bytes at offset %llu of the window, does not lie in one of this session's leases",
         what.c_str(), static_cast<Number>(bytes), static_cast<Number>(offset));
   }
-  if (std::ranges::find(held, lease->second) == held.end()) held.push_back(lease->second);
+  if (std::ranges::find(held, lease->second.lease) == held.end()) held.push_back(lease->second.lease);
   return {};
 }
 

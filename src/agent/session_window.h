@@ -4,6 +4,7 @@
 // that a client says about the window is a number from elsewhere; what is kept here is the agent's own.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "agent/config.h"
+#include "agent/tenant.h"
 #include "agent/window.h"
 #include "core/status.h"
 #include "wire/messages.h"
@@ -22,14 +24,14 @@ using HeldLeases = std::vector<std::shared_ptr<WindowLease>>;
 
 class SessionWindow {
  public:
-  SessionWindow(std::shared_ptr<Window> window, const Limits& limits)
-      : window_(std::move(window)), limits_(limits) {}
+  SessionWindow(std::shared_ptr<Window> window, const Limits& limits, std::shared_ptr<Tenant> tenant)
+      : window_(std::move(window)), limits_(limits), tenant_(std::move(tenant)) {}
 
   [[nodiscard]] Window& window() const { return *window_; }
   [[nodiscard]] const std::shared_ptr<Window>& shared() const { return window_; }
   [[nodiscard]] uint64_t leased_bytes() const { return leased_bytes_; }
 
-  /// INVALID_ARGUMENT; RESOURCE_EXHAUSTED: this session's limits, or the window has no such piece left.
+  /// INVALID_ARGUMENT; RESOURCE_EXHAUSTED: this session's limits, its tenant's, or the window has no such piece left.
   Result<wire::Leased> lease(const wire::Lease& wanted);
   /// INVALID_ARGUMENT: none of its leases begins there.
   Status release(uint64_t offset);
@@ -47,7 +49,13 @@ class SessionWindow {
 
   std::shared_ptr<Window> window_;  // shared: with the other sessions of a VM, and with leases
   const Limits& limits_;
-  std::map<uint64_t, std::shared_ptr<WindowLease>> leases_;  // by offset; calls may hold them longer
+  struct Leased {
+    std::shared_ptr<WindowLease> lease;  // shared: calls may hold it longer
+    std::array<Taken, 2> taken;          // of its tenant's leases and their bytes
+  };
+
+  std::shared_ptr<Tenant> tenant_;
+  std::map<uint64_t, Leased> leases_;  // by offset
   uint64_t leased_bytes_ = 0;
 };
 

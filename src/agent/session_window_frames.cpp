@@ -36,7 +36,7 @@ Status Session::open_own_window(uint64_t request_id) {
   if (!window) return window.error();
   const uint32_t number = (*window)->number();
   (*window)->at_end([&host = host_, number] { host.window_ended(number); });
-  window_ = std::make_unique<SessionWindow>(std::move(*window), host_.limits());
+  window_ = std::make_unique<SessionWindow>(std::move(*window), host_.limits(), origin_.tenant);
   count_window(+1);
   auto wakes = channel::make_wake_sockets();
   if (!wakes) return wakes.error();
@@ -63,7 +63,7 @@ Status Session::open_vm_window(uint64_t request_id) {
     return failure(VACCEL_UNAVAILABLE, "the window of VM '%s' cannot be used: %s", vm.name.c_str(),
                    problem.c_str());
   }
-  window_ = std::make_unique<SessionWindow>(vm.window, host_.limits());
+  window_ = std::make_unique<SessionWindow>(vm.window, host_.limits(), origin_.tenant);
   wire::WindowOpened opened;
   if (Status status = begin_rings(opened, {}); !status.ok()) {
     window_.reset();

@@ -1,23 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/vm.h"
 
-#include <algorithm>
-
 #include "channel/endpoint.h"
 #include "channel/window_file.h"
 
 namespace vaccel::agent {
 namespace {
-
-constexpr size_t kMaxNameBytes = 64;
-
-bool is_name(const std::string& text) {
-  const auto fits = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
-  };
-  return !text.empty() && text.size() <= kMaxNameBytes && std::ranges::all_of(text, fits);
-}
 
 std::string listen_problem(const std::string& text) {
   using Scheme = channel::Endpoint::Scheme;
@@ -32,11 +20,11 @@ std::string listen_problem(const std::string& text) {
 
 std::optional<AttachmentProblem> find_problem(const wire::AttachVm& vm) {
   using Problem = AttachmentProblem;
-  if (!is_name(vm.name)) {
+  if (!is_tenant_name(vm.name)) {  // the same rule
     return Problem{"name",
                    "'" + printable(vm.name) + "' cannot be a VM's name; it has 1 to 64 of A-Z a-z 0-9 . _ -"};
   }
-  if (!vm.tenant.empty() && !is_name(vm.tenant)) {
+  if (!vm.tenant.empty() && !is_tenant_name(vm.tenant)) {
     return Problem{"tenant", "'" + printable(vm.tenant) +
                                  "' cannot be a tenant's name; it has 1 to 64 of A-Z a-z 0-9 . _ -"};
   }

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "agent/tenant.h"
 #include "agent/window.h"
 #include "wire/messages.h"
 
@@ -17,7 +18,7 @@ namespace vaccel::agent {
 /// A VM that is attached to the agent: where its functions come in, and the memory that they share with the host.
 struct Vm {
   std::string name;
-  std::string tenant;
+  std::shared_ptr<Tenant> tenant;  ///< Shared with its sessions.
   std::string listen;              ///< Its own endpoint, as text; "": it is told by its CID.
   uint32_t cid = 0;                ///< 0: it is told by its endpoint.
   std::shared_ptr<Window> window;  ///< null: none. Shared: leases keep it while the VM is being detached.
@@ -26,7 +27,8 @@ struct Vm {
 
 /// Where a session comes from.
 struct Origin {
-  std::string peer;        ///< Where it connected, for the log.
+  std::string peer;                ///< Where it connected, for the log.
+  std::shared_ptr<Tenant> tenant;  ///< Never null.
   std::shared_ptr<Vm> vm;  ///< null: no VM that is attached. Shared: sessions may outlast its attachment.
   bool takes_descriptors = false;  ///< The other end is a process of this host, on a unix socket.
 };

@@ -20,6 +20,14 @@ constexpr int kEndTimeoutMs = 2'000;          // for a worker to exit by itself
 constexpr int64_t kStableNs = 5'000'000'000;  // a process that lived this long did not fail to start
 constexpr uint32_t kMostOperators = 4096;     // that a worker is asked for
 constexpr size_t kMostBytesOfOperators = size_t{1} << 20;
+/// Threads of a worker besides those that it is configured with: for calls that it joins, of which few compute at a time.
+constexpr uint32_t kJoinedHands = 64;
+/// What a call is taken to cost when nothing is known of such calls.
+constexpr double kUnknownCostNs = 1e6;
+/// How many calls it takes to judge what a further one needs.
+constexpr uint32_t kEnoughCalls = 4;
+/// Operators that something is remembered of, for each model.
+constexpr size_t kMaxExperiences = 256;
 constexpr uint64_t kMaxInlinePayload = uint64_t{1} << 20;
 /// Warm memory is kept for the next calls. What lies above is given back once nobody has needed it for a while: at once would
 /// have those who take turns in it take its pages anew for each call.
@@ -65,6 +73,7 @@ WorkerSlot::WorkerSlot(Reactor& reactor, Log& log, Options options, channel::Seg
 WorkerSlot::~WorkerSlot() {
   reactor_.cancel(restart_timer_);
   reactor_.cancel(trim_timer_);
+  reactor_.cancel(watch_timer_);
   forget_process();
 }
 
@@ -85,9 +94,12 @@ void WorkerSlot::start(std::move_only_function<void(Status)> ready) {
 Status WorkerSlot::launch() {
   launched_ns_ = now_ns();
   std::vector<std::string> arguments = options_.arguments;
-  arguments.insert(arguments.end(), {"--threads", std::to_string(options_.threads), "--spin-us",
-                                     std::to_string(options_.spin_us), "--parent", std::to_string(::getpid()),
-                                     "--name", "vaccel-worker " + std::to_string(options_.index)});
+  arguments.insert(arguments.end(),
+                   {"--threads", std::to_string(options_.threads + kJoinedHands), "--spin-us",
+                    std::to_string(options_.spin_us), "--parent", std::to_string(::getpid()), "--name",
+                    "vaccel-worker " + std::to_string(options_.index)});
+  if (!options_.cpus.empty()) arguments.insert(arguments.end(), {"--cpus", options_.cpus});
+  if (!options_.device.empty()) arguments.insert(arguments.end(), {"--device", options_.device});
   auto process = WorkerProcess::start(options_.program, arguments, calls_, options_.segment_bytes);
   if (!process) return process.error();
   process_ = std::move(*process);
@@ -113,16 +125,22 @@ Status WorkerSlot::launch() {
 void WorkerSlot::greet() {
   const uint64_t id = next_id_++;
   (void)send(id, wire::Hello{.client = "vacceld"});
-  running_.emplace(id, Running{{.message = wire::OpenModel{},
-                                .model = {},
-                                .done =
-                                    [this](WorkerReply reply) {
-                                      if (!reply.status.ok()) return finish_greeting(std::move(reply.status));
-                                      log_.info("worker %u runs, pid %d", options_.index, process_->pid());
-                                      finish_greeting({});
-                                    }},
-                               0,
-                               {}});
+  start_own(id, wire::OpenModel{}, [this](WorkerReply reply) {
+    if (!reply.status.ok()) return finish_greeting(std::move(reply.status));
+    log_.info("worker %u runs, pid %d", options_.index, process_->pid());
+    finish_greeting({});
+  });
+}
+
+// Something that the slot itself asks of the worker.
+void WorkerSlot::start_own(uint64_t id, decltype(WorkerRequest::message) message,
+                           std::move_only_function<void(WorkerReply)> done) {
+  Running running;
+  running.request.message = std::move(message);
+  running.request.done = std::move(done);
+  running.started_ns = now_ns();
+  running_.emplace(id, std::move(running));
+  watch();
 }
 
 void WorkerSlot::finish_greeting(Status status) {
@@ -130,12 +148,11 @@ void WorkerSlot::finish_greeting(Status status) {
     start_error_ = status;
     log_.error("worker %u does not start: %s", options_.index, status.message().c_str());
     // Nothing will come of what waits: say so rather than let it wait for a worker that may never run.
-    for (Queued& queued : std::exchange(queue_, {})) {
-      fail_later(std::move(queued),
+    for (Queue::Entry& entry : queue_.take_all())
+      fail_later(std::move(entry.item),
                  failure(VACCEL_UNAVAILABLE, "no worker runs: %s", status.message().c_str()));
-    }
+    return be_first_ready(std::move(status));
   }
-  if (!status.ok()) return be_first_ready(std::move(status));
   start_error_ = {};
   ask({}, [this](WorkerReply reply) {
     if (!reply.status.ok()) return be_first_ready(std::move(reply.status));
@@ -154,7 +171,7 @@ void WorkerSlot::be_first_ready(Status status) {
 void WorkerSlot::ask(wire::Describe what, std::move_only_function<void(WorkerReply)> done) {
   const uint64_t id = next_id_++;
   (void)send(id, what);
-  running_.emplace(id, Running{{.message = std::move(what), .model = {}, .done = std::move(done)}, 0, {}});
+  start_own(id, std::move(what), std::move(done));
 }
 
 // Page by page. A worker is not believed to stop by itself, nor to describe only what can be kept and passed on.
@@ -193,30 +210,36 @@ void WorkerSlot::on_exit() {
   windows_.clear();
   const pid_t pid = process_->pid();
   const std::string how = process_->collect();
+  const bool from_outside = process_->was_killed() && end_reason_.empty();
   process_.reset();
   releases_.clear();
-  if (!stopping_) log_.error("worker %u, pid %d, %s", options_.index, pid, how.c_str());
+  const std::string why = end_reason_.empty() ? how : "was ended, for " + std::exchange(end_reason_, {});
+  if (!stopping_) log_.error("worker %u, pid %d, %s", options_.index, pid, why.c_str());
+  if (!stopping_ && !from_outside) note_suspects();
+  lose_what_ran(why);
+  if (!stopping_) launch_again();
+}
 
-  // Calls that wait for a model which was just being loaded: loading it again may well kill the next worker
-  // too.
-  std::vector<Queued> lost;
-  for (auto& [name, model] : models_) {
-    if (model.handle == 0) std::ranges::move(model.waiting, std::back_inserter(lost));
+// Calls that it had are over. So are those that wait for a model which was just being loaded: that may well kill the next
+// worker, too.
+void WorkerSlot::lose_what_ran(const std::string& why) {
+  advance_service();
+  reactor_.cancel(watch_timer_);
+  ping_ = 0;
+  for (const auto& [name, model] : std::exchange(models_, {})) {
+    if (model.state == LoadedModel::State::kLoading)
+      fail_lane(name, failure(VACCEL_UNAVAILABLE, "the worker %s while it loaded the model", why.c_str()));
   }
-  models_.clear();
-  for (Queued& queued : lost) {
-    fail_later(std::move(queued),
-               failure(VACCEL_UNAVAILABLE, "the worker %s while it loaded the model", how.c_str()));
-  }
+  const uint64_t culprit = std::exchange(culprit_, 0);
   for (auto& [id, running] : std::exchange(running_, {})) {
+    settle(running, false);
     WorkerReply reply;
     reply.queue_ns = running.queue_ns;
     reply.status =
-        failure(VACCEL_UNAVAILABLE, "the worker %s during this call; it was not run again", how.c_str());
-    if (!running.loading.empty()) continue;  // its callers were told above
-    if (running.request.done) running.request.done(std::move(reply));
+        failure(VACCEL_UNAVAILABLE, "the worker %s%s; it was not run again", why.c_str(),
+                culprit == 0 || culprit == id ? " during this call" : ", which another call had led to");
+    if (running.loading.empty() && running.request.done) running.request.done(std::move(reply));
   }
-  if (!stopping_) launch_again();
 }
 
 void WorkerSlot::launch_again() {
@@ -239,15 +262,13 @@ void WorkerSlot::launch_again() {
 // ---- The channel
 
 // A broken channel also shows as the process's end, which is where the calls that it had are failed.
-template <typename Message>
-Status WorkerSlot::send(uint64_t id, const Message& message) {
-  const auto body = encoder_.encode(message);
+Status WorkerSlot::send_body(wire::Kind kind, uint64_t id, std::span<const std::byte> body) {
   if (body.size() > wire::kMaxBodyBytes) {
     // A client's encoder may have let names and texts share their bytes.
     return failure(VACCEL_INVALID_ARGUMENT, "the %s takes %zu bytes without its payload; the limit is %u",
-                   wire::kind_name(Message::kKind), body.size(), wire::kMaxBodyBytes);
+                   wire::kind_name(kind), body.size(), wire::kMaxBodyBytes);
   }
-  Status status = process_->channel().send(Message::kKind, id, body, {}, nullptr);
+  Status status = process_->channel().send(kind, id, body, {}, nullptr);
   reactor_.look_at(*this);  // an answer may be here soon
   update_interest();
   return status;
@@ -313,6 +334,8 @@ Status WorkerSlot::handle_frame() {
   const wire::Header header = channel.header();
   WorkerReply reply;
   switch (header.kind) {
+    case wire::Kind::kDone:
+      break;
     case wire::Kind::kWelcome: {
       const auto welcome = wire::decode_welcome(channel.body());
       if (!welcome) return welcome.error();
@@ -323,6 +346,7 @@ Status WorkerSlot::handle_frame() {
       if (!opened) return opened.error();
       reply.model = opened->model;
       reply.backend = opened->backend;
+      reply.bytes = opened->bytes;
       break;
     }
     case wire::Kind::kMemoryAllocated: {
@@ -395,11 +419,15 @@ void WorkerSlot::finish_result() {
 }
 
 void WorkerSlot::complete(uint64_t id, WorkerReply reply) {
-  auto running = running_.extract(id);
-  if (running.empty()) return;  // a request that was given up at the worker's last end
-  reply.queue_ns = running.mapped().queue_ns;
-  if (const std::string& name = running.mapped().loading; !name.empty()) return finish_loading(name, reply);
-  running.mapped().request.done(std::move(reply));
+  const auto found = running_.find(id);
+  if (found == running_.end()) return;  // a request that was given up at the worker's last end
+  advance_service();
+  Running running = std::move(found->second);
+  running_.erase(found);
+  settle(running, reply.status.ok());
+  reply.queue_ns = running.queue_ns;
+  if (!running.loading.empty()) return finish_loading(running.loading, reply);
+  running.request.done(std::move(reply));
 }
 
 // ---- Requests
@@ -448,36 +476,63 @@ void WorkerSlot::give_back(const WorkerProcess& process, const std::vector<uint6
 }
 
 void WorkerSlot::fail_later(Queued queued, Status status) {
-  reactor_.defer([request = std::move(queued), failed = std::move(status)]() mutable {
+  reactor_.defer([lost = std::move(queued), failed = std::move(status)]() mutable {
     WorkerReply reply;
     reply.status = std::move(failed);
-    reply.queue_ns = static_cast<uint64_t>(now_ns() - request.since_ns);
-    request.request.done(std::move(reply));
+    reply.queue_ns = static_cast<uint64_t>(now_ns() - lost.since_ns);
+    lost.request.done(std::move(reply));
   });
-}
-
-WorkerSlot::ModelState WorkerSlot::state_of(const std::string& model) const {
-  ModelState state;
-  if (const auto loaded = models_.find(model); loaded != models_.end())
-    state.backend = loaded->second.backend;
-  if (const auto problem = load_problems_.find(model); problem != load_problems_.end())
-    state.problem = problem->second;
-  return state;
 }
 
 uint64_t WorkerSlot::submit(WorkerRequest request) {
   const uint64_t ticket = next_id_++;
-  Queued queued{ticket, now_ns(), std::move(request)};
-  if (stopping_) {
-    fail_later(std::move(queued), failure(VACCEL_UNAVAILABLE, "the agent is shutting down"));
-  } else if (!ready_ && !start_error_.ok()) {
-    fail_later(std::move(queued),
-               failure(VACCEL_UNAVAILABLE, "no worker runs: %s", start_error_.message().c_str()));
-  } else {
-    queue_.push_back(std::move(queued));
+  const int64_t now = now_ns();
+  Queue::Entry entry{.ticket = ticket,
+                     .tenant = request.tenant,
+                     .lane = request.model,
+                     .priority = request.priority,
+                     .deadline_ns = request.deadline_ns,
+                     .cost_ns = kUnknownCostNs,
+                     .item = {now, std::move(request)}};
+  Status refused = check(entry, now);
+  if (refused.ok()) {
+    queue_.push(std::move(entry));
     pump();
+  } else {
+    fail_later(std::move(entry.item), std::move(refused));
   }
   return ticket;
+}
+
+// Whether it makes sense to queue it; and what it will cost.
+Status WorkerSlot::check(Queue::Entry& entry, int64_t now) const {
+  if (stopping_) return failure(VACCEL_UNAVAILABLE, "the agent is shutting down");
+  if (!ready_ && !start_error_.ok())
+    return failure(VACCEL_UNAVAILABLE, "no worker runs: %s", start_error_.message().c_str());
+  const WorkerRequest& request = entry.item.request;
+  if (Status status = options_.quarantine->check(entry.tenant->name(), subject_of(request), now);
+      !status.ok())
+    return status;
+  const auto* call = std::get_if<wire::Call>(&request.message);
+  const auto lane = call == nullptr ? lanes_.end() : lanes_.find(entry.lane);
+  if (lane == lanes_.end()) return {};
+  const auto known = lane->second.experience.find(call->operator_name);
+  if (known == lane->second.experience.end()) return {};
+  entry.cost_ns = known->second.cost_ns;
+  return check_deadline(entry, known->second, now);
+}
+
+// A call that cannot be done in time is refused now: what it would take of the worker's time is lost to everybody.
+Status WorkerSlot::check_deadline(const Queue::Entry& entry, const Experience& known, int64_t now) const {
+  if (entry.deadline_ns == 0 || known.calls < kEnoughCalls) return {};
+  const double wait_ns = queue_.expected_wait_ns(*entry.tenant);
+  const auto left_ns = static_cast<double>(entry.deadline_ns - now);
+  if (wait_ns + known.least_ns <= left_ns) return {};
+  return failure(VACCEL_DEADLINE_EXCEEDED,
+                 "the call was not begun: it takes %.3g ms at least, after %.3g ms in the queue, and its "
+                 "deadline is in %.3g ms",
+                 known.least_ns / 1e6, wait_ns / 1e6, left_ns / 1e6)
+      .with_retry_after(static_cast<uint64_t>(wait_ns / 1e3));
 }
 
 void WorkerSlot::cancel(uint64_t ticket) {
@@ -486,67 +541,135 @@ void WorkerSlot::cancel(uint64_t ticket) {
     if (!std::exchange(running->second.cancelled, true) && process_) (void)send(0, wire::Cancel{ticket});
     return;
   }
-  const auto take_from = [&](auto& list) {
-    const auto found = std::ranges::find(list, ticket, &Queued::ticket);
-    if (found == list.end()) return false;
-    Queued queued = std::move(*found);
-    list.erase(found);
-    fail_later(std::move(queued), failure(VACCEL_CANCELLED, "the call was cancelled before it began"));
-    return true;
-  };
-  if (take_from(queue_)) return;
-  for (auto& [name, model] : models_) {
-    if (take_from(model.waiting)) return;
-  }
+  if (auto entry = queue_.take(ticket))
+    fail_later(std::move(entry->item), failure(VACCEL_CANCELLED, "the call was cancelled before it began"));
 }
 
-// Gives the worker as much of the queue as it has hands for.
+// ---- Giving the worker what waits
+
 void WorkerSlot::pump() {
-  while (ready_ && !queue_.empty() && running_.size() < options_.threads) {
-    Queued queued = std::move(queue_.front());
-    queue_.pop_front();
-    const std::string& name = queued.request.model;
-    if (name.empty()) {
-      dispatch(std::move(queued), 0);
-      continue;
-    }
-    const auto [model, is_new] = models_.try_emplace(name);
-    if (is_new) begin_loading(name);
-    if (model->second.handle == 0) {
-      model->second.waiting.push_back(std::move(queued));
-    } else {
-      dispatch(std::move(queued), model->second.handle);
-    }
+  if (!ready_ || queue_.empty()) return;
+  begin_wanted_loads();
+  const int64_t now = now_ns();
+  const auto has_room = [this](const std::string& lane) { return lane_has_room(lane); };
+  const auto may = [this, now](const Tenant& tenant, const std::string& lane) {
+    return may_run(tenant, lane, now);
+  };
+  while (ready_) {
+    auto entry = queue_.pop(has_room, may);
+    if (!entry) return;
+    dispatch(std::move(*entry), now);
   }
 }
 
-void WorkerSlot::dispatch(Queued queued, uint32_t handle) {
-  const int64_t now = now_ns();
-  if (has_passed(queued.request.deadline_ns, now)) {
-    return fail_later(std::move(queued),
-                      failure(VACCEL_DEADLINE_EXCEEDED, "the deadline passed while the call was queued"));
+bool WorkerSlot::lane_has_room(const std::string& name) const {
+  if (running_.size() >= options_.threads + kJoinedHands - 1) return false;
+  const auto lane = lanes_.find(name);
+  const size_t running = lane == lanes_.end() ? 0 : lane->second.running;
+  const bool joins = lane != lanes_.end() && lane->second.wanted > 1;
+  // Calls that are joined take one hand together.
+  if (hands_taken_ >= options_.threads && (!joins || running == 0)) return false;
+  if (name.empty()) return true;
+  const auto model = models_.find(name);
+  if (model == models_.end() || model->second.state != LoadedModel::State::kLoaded) return false;
+  const uint32_t most = options_.settings_of(name).calls;
+  return running < (joins ? lane->second.wanted : most != 0 ? most : options_.threads);
+}
+
+// Suspects are run one tenant and subject at a time.
+bool WorkerSlot::may_run(const Tenant& tenant, const std::string& lane, int64_t now) const {
+  const Quarantine& quarantine = *options_.quarantine;
+  if (lane.empty() || !quarantine.suspects({tenant.name(), lane}, now)) return true;
+  return std::ranges::none_of(running_, [&](const auto& entry) {
+    const Running& running = entry.second;
+    if (!running.counted) return false;
+    const std::string& other = running.request.tenant->name();
+    const bool same = other == tenant.name() && running.lane == lane;
+    return !same && quarantine.suspects({other, running.lane}, now);
+  });
+}
+
+void WorkerSlot::dispatch(Queue::Entry entry, int64_t now) {
+  WorkerRequest& request = entry.item.request;
+  const auto give_up = [&](Status status) {
+    queue_.settle(*entry.tenant, entry.cost_ns, 0);
+    fail_later(std::move(entry.item), std::move(status));
+  };
+  if (has_passed(request.deadline_ns, now))
+    return give_up(failure(VACCEL_DEADLINE_EXCEEDED, "the deadline passed while the call was queued"));
+  if (auto* call = std::get_if<wire::Call>(&request.message)) {
+    call->model = entry.lane.empty() ? 0 : models_.find(entry.lane)->second.handle;
+    if (request.deadline_ns != 0)
+      call->timeout_us = static_cast<uint64_t>((request.deadline_ns - now + 999) / 1000);
   }
-  if (auto* call = std::get_if<wire::Call>(&queued.request.message)) {
-    call->model = handle;
-    if (queued.request.deadline_ns != 0) {
-      call->timeout_us = static_cast<uint64_t>((queued.request.deadline_ns - now + 999) / 1000);
-    }
+  if (request.window) {
+    if (Status status = import_window(*request.window); !status.ok()) return give_up(std::move(status));
   }
-  if (queued.request.window) {
-    if (Status status = import_window(*queued.request.window); !status.ok())
-      return fail_later(std::move(queued), std::move(status));
-  }
-  Status sent =
-      std::visit([&](const auto& message) { return send(queued.ticket, message); }, queued.request.message);
-  if (sent.code() == VACCEL_INVALID_ARGUMENT) return fail_later(std::move(queued), std::move(sent));
+  Status sent = std::visit([&](const auto& message) { return send(entry.ticket, message); }, request.message);
+  if (sent.code() == VACCEL_INVALID_ARGUMENT) return give_up(std::move(sent));
   if (!sent.ok() && process_->channel().nothing_sent()) {
     // The worker has just gone, and has not seen this call: it is the next one's.
     ready_ = false;
-    queue_.push_front(std::move(queued));
-    return;
+    queue_.settle(*entry.tenant, entry.cost_ns, 0);
+    return queue_.push(std::move(entry));
   }
-  running_.emplace(queued.ticket,
-                   Running{std::move(queued.request), static_cast<uint64_t>(now - queued.since_ns), {}});
+  begin(std::move(entry), now);
+}
+
+void WorkerSlot::begin(Queue::Entry entry, int64_t now) {
+  advance_service();
+  Lane& lane = lanes_[entry.lane];
+  if (lane.wanted <= 1 || lane.running == 0) ++hands_taken_;
+  ++lane.running;
+  ++counted_;
+  if (const auto model = models_.find(entry.lane); model != models_.end()) model->second.used_ns = now;
+  Running running;
+  running.queue_ns = static_cast<uint64_t>(now - entry.item.since_ns);
+  running.request = std::move(entry.item.request);
+  running.lane = std::move(entry.lane);
+  running.counted = true;
+  running.expected_ns = entry.cost_ns;
+  running.began_at = service_ns_;
+  running.started_ns = now;
+  running_.emplace(entry.ticket, std::move(running));
+  watch();
+}
+
+// The worker's time is divided among the calls that it has: a call's part tells what it cost, however many ran beside it and
+// whatever it waited for there.
+void WorkerSlot::advance_service() {
+  const int64_t now = now_ns();
+  if (counted_ > 0) service_ns_ += static_cast<double>(now - service_at_ns_) / static_cast<double>(counted_);
+  service_at_ns_ = now;
+}
+
+// A call is over. Just before, the service was brought up to date.
+void WorkerSlot::settle(const Running& running, bool done) {
+  if (!running.counted) return;
+  const double cost_ns = service_ns_ - running.began_at;
+  Lane& lane = lanes_[running.lane];
+  --counted_;
+  --lane.running;
+  if (lane.wanted <= 1 || lane.running == 0) --hands_taken_;
+  queue_.settle(*running.request.tenant, running.expected_ns, cost_ns);
+  running.request.tenant->busy_ns += static_cast<uint64_t>(cost_ns);
+  if (const auto* call = std::get_if<wire::Call>(&running.request.message); call != nullptr && done)
+    learn(lane, call->operator_name, cost_ns, static_cast<double>(service_at_ns_ - running.started_ns));
+  if (lane.running == 0 && !running.lane.empty()) make_room_for_models({}, 0);
+}
+
+void WorkerSlot::learn(Lane& lane, const std::string& operator_name, double cost_ns, double latency_ns) {
+  constexpr double kNewest = 0.1;   // the part of the newest in an average
+  constexpr double kRises = 1.002;  // the least is forgotten that slowly
+  auto known = lane.experience.find(operator_name);
+  if (known == lane.experience.end()) {
+    if (lane.experience.size() >= kMaxExperiences) return;
+    known = lane.experience.emplace(operator_name, Experience{cost_ns, latency_ns, 0}).first;
+  }
+  Experience& experience = known->second;
+  experience.cost_ns += kNewest * (cost_ns - experience.cost_ns);
+  experience.least_ns = std::min(experience.least_ns * kRises, latency_ns);
+  ++experience.calls;
 }
 
 // Lets the process map a window, once. It may get the first call before the window, and waits for it then.
@@ -567,33 +690,6 @@ void WorkerSlot::drop_window(uint32_t number) {
 
 void WorkerSlot::free_memory(uint32_t number) {
   if (process_ && !stopping_) (void)send(0, wire::FreeMemory{number});
-}
-
-void WorkerSlot::begin_loading(const std::string& name) {
-  const uint64_t id = next_id_++;
-  log_.debug("worker %u loads model '%s'", options_.index, name.c_str());
-  (void)send(id, wire::OpenModel{name});
-  running_.emplace(id, Running{{.message = wire::OpenModel{name}, .model = {}, .done = {}}, 0, name});
-}
-
-void WorkerSlot::finish_loading(const std::string& name, const WorkerReply& reply) {
-  const auto model = models_.find(name);
-  if (model == models_.end()) return;
-  std::vector<Queued> waiting = std::move(model->second.waiting);
-  if (!reply.status.ok()) {
-    load_problems_[name] = reply.status.message();
-    log_.warning("model '%s' cannot be loaded: %s", name.c_str(), reply.status.message().c_str());
-    models_.erase(model);  // the next call tries again: the operator may have mended it
-    for (Queued& queued : waiting)
-      fail_later(std::move(queued), reply.status);
-    return;
-  }
-  load_problems_.erase(name);
-  model->second.handle = reply.model;
-  model->second.backend = reply.backend;
-  model->second.waiting.clear();
-  queue_.insert(queue_.begin(), std::make_move_iterator(waiting.begin()),
-                std::make_move_iterator(waiting.end()));
 }
 
 }  // namespace vaccel::agent

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A place for a worker: keeps one worker process running, queues what is to be done there, and gives it out
-// as the worker has hands free. When the process dies, what it had under way fails, what is queued waits for
-// the next process.
+// A place for a worker: keeps one worker process running, queues what is to be done there (fair_queue.h), and gives it out
+// as the worker has hands free. When the process dies, what it had under way fails, what is queued waits for the next process.
+// A process that does not answer any more, or has a call that runs beyond its limit, is ended.
 //
-// A slot knows models by name and loads them on first use; it knows nothing of sessions.
+// A slot knows models by name, loads them on first use, and unloads the one that was used longest ago when they take more memory
+// than they may. It knows nothing of sessions.
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -18,7 +18,9 @@
 #include <vector>
 
 #include "agent/config.h"
+#include "agent/fair_queue.h"
 #include "agent/log.h"
+#include "agent/quarantine.h"
 #include "agent/reactor.h"
 #include "agent/window.h"
 #include "agent/worker_process.h"
@@ -58,6 +60,7 @@ struct WorkerReply {
   uint32_t model = 0;             ///< Of OpenModel: the worker's handle, and the backend that runs the model.
   std::string backend;            ///< And of AllocateMemory: the one on whose device it lies.
   wire::Description description;  ///< Of Describe.
+  uint64_t bytes = 0;             ///< Of OpenModel: the memory that loading it took.
   wire::CallResult result;        ///< Of Call, with its outputs in `memory`.
   std::unique_ptr<ResultMemory> memory;
   uint64_t queue_ns = 0;  ///< From submit() until the worker got it.
@@ -68,6 +71,8 @@ struct WorkerRequest {
   std::shared_ptr<Window> window;  ///< Of a call: what its tensors refer to; shared with the session.
   std::string model;               ///< Of a call: the name of the model to load first; "" for none.
   int64_t deadline_ns = 0;         ///< Not given to the worker after this; 0: none.
+  std::shared_ptr<Tenant> tenant;  ///< Whose it is; shared with its sessions.
+  int32_t priority = 0;            ///< Among the tenant's: greater ones first.
   std::move_only_function<void(WorkerReply)> done;  ///< Called exactly once, never within submit().
 };
 
@@ -79,7 +84,14 @@ class WorkerSlot final : public Polled {
     uint32_t threads = 8;
     uint64_t segment_bytes = 0;
     uint32_t index = 0;
-    uint32_t spin_us = 50;  ///< The longest that the worker spins before it sleeps.
+    uint32_t spin_us = 50;     ///< The longest that the worker spins before it sleeps.
+    std::string cpus;          ///< Those it runs on, "0-3,8"; "": all.
+    std::string device;        ///< GPUs that it sees, as CUDA_VISIBLE_DEVICES has it; "": all.
+    uint64_t model_bytes = 0;  ///< Of models that are loaded; 0: no limit.
+    /// What the configuration says of a model; asked anew each time, for it can be read again.
+    std::function<ModelSettings(const std::string& model)> settings_of;
+    Supervision supervision;
+    Quarantine* quarantine = nullptr;  ///< Outlives the slot.
   };
   static Result<std::unique_ptr<WorkerSlot>> create(Reactor& reactor, Log& log, Options options);
   ~WorkerSlot();
@@ -128,8 +140,28 @@ class WorkerSlot final : public Polled {
     std::string problem;
   };
   [[nodiscard]] ModelState state_of(const std::string& model) const;
+  /// The backend that runs a model here, or did when it was last loaded; "": it never was.
+  [[nodiscard]] std::string backend_of(const std::string& model) const;
+  /// A model that is loaded here, for the status.
+  struct ModelReport {
+    std::string name;
+    std::string backend;
+    uint64_t bytes = 0;  ///< Memory that loading it took.
+    size_t running = 0;
+    size_t queued = 0;
+  };
+  [[nodiscard]] std::vector<ModelReport> models() const;
 
   [[nodiscard]] size_t load() const { return queue_.size() + running_.size(); }
+  [[nodiscard]] size_t queued() const { return queue_.size(); }
+  [[nodiscard]] size_t queued_of(const Tenant& tenant) const { return queue_.size_of(tenant); }
+  [[nodiscard]] size_t running() const { return running_.size(); }
+  [[nodiscard]] uint64_t unloads() const { return unloads_; }
+  [[nodiscard]] uint32_t index() const { return options_.index; }
+  /// Loads a model before the first call asks for it.
+  void preload(const std::string& model);
+  /// Tries a model again whose loading was given up.
+  void forget_problem(const std::string& model) { load_problems_.erase(model); }
   [[nodiscard]] const std::vector<wire::BackendInfo>& backends() const { return backends_; }
   /// What a call can name there; nothing before the first process has told.
   [[nodiscard]] const std::vector<wire::OperatorInfo>& operators() const { return operators_; }
@@ -138,20 +170,40 @@ class WorkerSlot final : public Polled {
  private:
   friend class ResultMemory;
   struct Queued {
-    uint64_t ticket;
     int64_t since_ns;
     WorkerRequest request;
   };
+  using Queue = FairQueue<Queued>;
   struct Running {
     WorkerRequest request;
     uint64_t queue_ns = 0;
-    std::string loading;  // the model that this request loads for others
+    std::string loading;     // the model that this request loads for others
+    std::string lane;        // of a call: its model, or "" for operators without one
+    bool counted = false;    // it came through the queue, and takes one of the worker's hands
+    double expected_ns = 0;  // what it was charged with
+    double began_at = 0;     // by service_ns_
+    int64_t started_ns = 0;
     bool cancelled = false;
   };
   struct LoadedModel {
-    uint32_t handle = 0;  // 0: loading
+    enum class State { kLoading, kLoaded, kUnloading };
+    State state = State::kLoading;
+    uint32_t handle = 0;
     std::string backend;
-    std::vector<Queued> waiting;
+    uint64_t bytes = 0;
+    int64_t used_ns = 0;  // last
+  };
+  // What calls of one operator on one model have come to.
+  struct Experience {
+    double cost_ns = 0;   // of the worker's time, a moving average
+    double least_ns = 0;  // that one took from when the worker got it
+    uint32_t calls = 0;
+  };
+  struct Lane {
+    size_t running = 0;
+    uint32_t wanted =
+        0;  // calls that the worker would like to have at a time, for it joins them; 0, 1: it does not
+    std::map<std::string, Experience, std::less<>> experience;  // by operator
   };
 
   struct Told {  // of operators, until all have been
@@ -176,12 +228,38 @@ class WorkerSlot final : public Polled {
   void ask_for_operators(Told told);
   void be_first_ready(Status status);
   void pump();
-  void dispatch(Queued queued, uint32_t handle);
+  void start_own(uint64_t id, decltype(WorkerRequest::message) message,
+                 std::move_only_function<void(WorkerReply)> done);
+  void lose_what_ran(const std::string& why);
+  [[nodiscard]] Status check(Queue::Entry& entry, int64_t now) const;
+  [[nodiscard]] Status check_deadline(const Queue::Entry& entry, const Experience& known, int64_t now) const;
+  void dispatch(Queue::Entry entry, int64_t now);
+  void begin(Queue::Entry entry, int64_t now);
+  static void learn(Lane& lane, const std::string& operator_name, double cost_ns, double latency_ns);
+  void settle(const Running& running, bool done);
   void begin_loading(const std::string& name);
+  void begin_wanted_loads();
   void finish_loading(const std::string& name, const WorkerReply& reply);
+  void fail_lane(const std::string& name, const Status& status);
+  void make_room_for_models(const std::string& newest, uint64_t wanted_bytes);
+  void unload(const std::string& name);
+  [[nodiscard]] uint64_t loaded_bytes() const;
+  [[nodiscard]] bool lane_has_room(const std::string& lane) const;
+  [[nodiscard]] bool may_run(const Tenant& tenant, const std::string& lane, int64_t now) const;
+  void advance_service();
+  void supervise();
+  void watch();
+  void end_process(std::string why);
+  void note_suspects();
+  static std::string subject_of(const WorkerRequest& request);
+  static std::string what_of(const Running& running);
+  [[nodiscard]] int64_t time_limit_of(const Running& running) const;
   void complete(uint64_t id, WorkerReply reply);
   template <typename Message>
-  Status send(uint64_t id, const Message& message);
+  Status send(uint64_t id, const Message& message) {
+    return send_body(Message::kKind, id, encoder_.encode(message));
+  }
+  Status send_body(wire::Kind kind, uint64_t id, std::span<const std::byte> body);
   void fail_later(Queued queued, Status status);
   Status import_window(const Window& window);
   void forget_process();
@@ -214,12 +292,28 @@ class WorkerSlot final : public Polled {
   wire::Encoder encoder_;
   wire::ResultDecoder result_decoder_;
   uint64_t next_id_ = 1;
-  std::deque<Queued> queue_;
+  Queue queue_;
   std::unordered_map<uint64_t, Running> running_;
   std::map<std::string, LoadedModel, std::less<>> models_;
   std::map<std::string, std::string, std::less<>> load_problems_;  // of models whose last loading failed
-  std::set<uint32_t> windows_;                                     // that the process has been given
-  std::vector<uint64_t> releases_;                                 // to be told to the worker, together
+  struct KnownModel {
+    std::string backend;
+    uint64_t bytes = 0;
+  };
+  std::map<std::string, KnownModel, std::less<>> known_models_;  // what loading one came to the last time
+  std::map<std::string, Lane, std::less<>> lanes_;
+  size_t hands_taken_ = 0;     // of options_.threads
+  size_t counted_ = 0;         // of running_: what came through the queue
+  double service_ns_ = 0;      // the worker's time, divided among those that ran
+  int64_t service_at_ns_ = 0;  // when that was brought up to date
+  Reactor::TimerId watch_timer_;
+  uint64_t unloads_ = 0;  // of models, since the agent started
+  uint64_t ping_ = 0;     // the request that the worker has to answer to show that it lives; 0: none
+  int64_t pinged_ns_ = 0;
+  std::string end_reason_;          // why the slot has ended the process
+  uint64_t culprit_ = 0;            // the call that it was ended for
+  std::set<uint32_t> windows_;      // that the process has been given
+  std::vector<uint64_t> releases_;  // to be told to the worker, together
   struct {
     uint64_t id = 0;
     wire::CallResult result;

@@ -270,6 +270,14 @@ uint32_t peer_cid_of(int fd) {
   return peer.vsock.svm_cid;
 }
 
+std::optional<uid_t> peer_uid_of(int fd) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.uid == static_cast<uid_t>(-1))
+    return std::nullopt;
+  return peer.uid;
+}
+
 size_t max_write_of(int fd) {
   int domain = 0;
   socklen_t size = sizeof domain;

@@ -6,6 +6,8 @@
 
 #include <sys/types.h>
 
+#include <optional>
+
 #include "channel/endpoint.h"
 #include "core/status.h"
 #include "core/unique_fd.h"
@@ -47,6 +49,9 @@ Result<UniqueFd> accept_from(int listening_fd);
 
 /// The context id at the other end of a vsock connection; 0: it is none.
 uint32_t peer_cid_of(int fd);
+
+/// The user that the other end of a unix socket ran as when it connected; nothing: it is another socket.
+std::optional<uid_t> peer_uid_of(int fd);
 
 /// The most bytes for one write on this socket: kMaxVsockWrite for vsock, no limit otherwise.
 size_t max_write_of(int fd);

@@ -32,7 +32,15 @@ Status Status::within(std::string_view context) const {
   std::string message{context};
   message += ": ";
   message += failure_->message;
-  return {failure_->code, std::move(message)};
+  Status further{failure_->code, std::move(message)};
+  further.failure_->retry_after_us = failure_->retry_after_us;
+  return further;
+}
+
+Status Status::with_retry_after(uint64_t microseconds) && {
+  constexpr uint64_t kMost = uint64_t{1} << 31;
+  failure_->retry_after_us = static_cast<uint32_t>(microseconds < kMost ? microseconds : kMost);
+  return std::move(*this);
 }
 
 Status failure(vaccel_status code, const char* format, ...) {

@@ -42,10 +42,15 @@ class [[nodiscard]] Status {
   /// The same failure, told from further out: "while opening model 'x': ...".
   [[nodiscard]] Status within(std::string_view context) const;
 
+  /// When trying again may help, in microseconds from now; 0: not known. More than 35 minutes are told as 35.
+  [[nodiscard]] uint32_t retry_after_us() const { return failure_ ? failure_->retry_after_us : 0; }
+  /// The same failure, with that. Not for an OK status.
+  Status with_retry_after(uint64_t microseconds) &&;
+
  private:
   struct Failure {
     vaccel_status code;
-    uint32_t reserved;
+    uint32_t retry_after_us;
     std::string message;
   };
   static const std::string kNoMessage;

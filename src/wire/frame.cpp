@@ -21,9 +21,9 @@ T get(std::span<const std::byte, kHeaderBytes> bytes, size_t offset) {
 }
 
 bool is_known(uint8_t kind) {
-  return (kind >= static_cast<uint8_t>(Kind::kHello) && kind <= static_cast<uint8_t>(Kind::kFreeMemory)) ||
-         (kind >= static_cast<uint8_t>(Kind::kWelcome) &&
-          kind <= static_cast<uint8_t>(Kind::kMemoryAllocated));
+  return (kind >= static_cast<uint8_t>(Kind::kHello) &&
+          kind <= static_cast<uint8_t>(Kind::kLiftQuarantine)) ||
+         (kind >= static_cast<uint8_t>(Kind::kWelcome) && kind <= static_cast<uint8_t>(Kind::kReloaded));
 }
 
 }  // namespace
@@ -76,6 +76,20 @@ const char* kind_name(Kind kind) {
       return "allocate-memory";
     case Kind::kFreeMemory:
       return "free-memory";
+    case Kind::kPing:
+      return "ping";
+    case Kind::kSetTenant:
+      return "set-tenant";
+    case Kind::kReadTenant:
+      return "read-tenant";
+    case Kind::kReload:
+      return "reload";
+    case Kind::kLiftQuarantine:
+      return "lift-quarantine";
+    case Kind::kTenantSettings:
+      return "tenant-settings";
+    case Kind::kReloaded:
+      return "reloaded";
     case Kind::kMemoryAllocated:
       return "memory-allocated";
     case Kind::kWindowOpened:

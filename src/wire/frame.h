@@ -45,6 +45,11 @@ enum class Kind : uint8_t {
   kReadStatus = 15,
   kAllocateMemory = 16,
   kFreeMemory = 17,
+  kPing = 18,
+  kSetTenant = 19,
+  kReadTenant = 20,
+  kReload = 21,
+  kLiftQuarantine = 22,
   kWelcome = 32,
   kModelOpened = 33,
   kDone = 34,
@@ -56,6 +61,8 @@ enum class Kind : uint8_t {
   kVmAttached = 40,
   kStatus = 41,
   kMemoryAllocated = 42,
+  kTenantSettings = 43,
+  kReloaded = 44,
 };
 
 /// "call"; "unknown" for a number that is no kind.

@@ -61,11 +61,12 @@ Result<Message> decode_or_recall(LastBody<Message>& last, TensorRules& known, st
 
 bool is_same(const Call& one, const Call& other) {
   const auto& [operator_name, model, backend, attributes, inputs, timeout_us, timings, window, places,
-               area_offset, area_bytes] = one;
+               area_offset, area_bytes, priority] = one;
   return model == other.model && timeout_us == other.timeout_us && timings == other.timings &&
          window == other.window && area_offset == other.area_offset && area_bytes == other.area_bytes &&
-         operator_name == other.operator_name && backend == other.backend && are_same(inputs, other.inputs) &&
-         are_same(places, other.places) && are_same(attributes, other.attributes);
+         priority == other.priority && operator_name == other.operator_name && backend == other.backend &&
+         are_same(inputs, other.inputs) && are_same(places, other.places) &&
+         are_same(attributes, other.attributes);
 }
 
 bool is_same(const CallResult& one, const CallResult& other) {

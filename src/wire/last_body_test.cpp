@@ -43,6 +43,7 @@ const std::vector<void (*)(Call&)> kChanges = {
     [](Call& call) { call.places[0].segment = static_cast<Segment>(kFirstMemoryNumber); },
     [](Call& call) { call.area_offset = 64, call.area_bytes = 64; },
     [](Call& call) { call.area_bytes = 128; },
+    [](Call& call) { call.priority = 1; },
     [](Call& call) { call.attributes.pop_back(); },
     [](Call& call) { call.attributes[0].name = "beta"; },
     [](Call& call) { call.attributes[0].value = 5e-324; },

@@ -25,6 +25,7 @@ inline constexpr size_t kMaxOperatorsInBody = 128;
 inline constexpr size_t kMaxOperatorParts = 64;  ///< Inputs, outputs and attributes of one operator together.
 inline constexpr size_t kMaxOperatorBackends =
     256;  ///< Of one operator: each backend for each type of elements.
+inline constexpr int kMaxPriority = 100;
 inline constexpr size_t kMaxReleases = 1024;
 /// Where tensors start in a payload or segment: what every vector unit and every framework is content with.
 inline constexpr uint64_t kTensorAlignment = 64;
@@ -35,6 +36,8 @@ inline constexpr uint32_t kFirstWindowNumber = 16;
 inline constexpr uint32_t kFirstMemoryNumber = uint32_t{1} << 31;
 /// No device memory is larger: 16 TiB.
 inline constexpr uint64_t kMaxMemoryBytes = uint64_t{1} << 44;
+/// Settings of a tenant as TOML, and what a reload has to say.
+inline constexpr size_t kMaxSettingsBytes = 32 * 1024;
 inline constexpr size_t kMaxVmsInBody = 64;
 /// Alignment that a lease may be asked for: a power of two up to this.
 inline constexpr uint64_t kMaxLeaseAlignment = uint64_t{2} << 20;

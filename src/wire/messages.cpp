@@ -43,7 +43,7 @@ std::span<const std::byte> Encoder::encode(const ModelOpened& opened) {
   auto& flat = builder_->flat;
   flat.Clear();
   const auto backend = put_text(flat, opened.backend, kMaxNameBytes);
-  return finish(flat, schema::CreateModelOpened(flat, opened.model, backend));
+  return finish(flat, schema::CreateModelOpened(flat, opened.model, backend, opened.bytes));
 }
 
 std::span<const std::byte> Encoder::encode(const CloseModel& close) {
@@ -71,7 +71,7 @@ std::span<const std::byte> Encoder::encode(const Call& call) {
   const auto body =
       finish(flat, schema::CreateCall(flat, name, call.model, backend, attributes, inputs, call.timeout_us,
                                       call.timings, static_cast<uint32_t>(call.window), places,
-                                      call.area_offset, call.area_bytes));
+                                      call.area_offset, call.area_bytes, call.priority));
   builder_->last_call.remember(call, body);
   return body;
 }
@@ -152,6 +152,7 @@ Result<ModelOpened> decode_model_opened(std::span<const std::byte> body) {
         ModelOpened opened;
         opened.model = source.model();
         opened.backend = check.text(source.backend(), "the backend's name", kMaxNameBytes);
+        opened.bytes = source.bytes();
         return check.done(std::move(opened));
       });
 }
@@ -193,6 +194,11 @@ Result<Call> decode_call(std::span<const std::byte> body, const TensorRules& rul
     }
     call.area_offset = source.area_offset();
     call.area_bytes = source.area_bytes();
+    call.priority = source.priority();
+    if (call.priority < -kMaxPriority || call.priority > kMaxPriority) {
+      check.note(failure(VACCEL_INVALID_ARGUMENT, "the call has priority %d; it is between -%d and %d",
+                         call.priority, kMaxPriority, kMaxPriority));
+    }
     const bool uses_window = call.area_bytes > 0 || std::ranges::any_of(call.places, [](const Place& place) {
                                return place.bytes > 0 && place.segment == Segment::kPayload;
                              });

@@ -86,6 +86,7 @@ struct ModelOpened {
   static constexpr Kind kKind = Kind::kModelOpened;
   uint32_t model = 0;
   std::string backend;
+  uint64_t bytes = 0;  ///< Worker to agent: memory that loading it took.
 };
 
 struct CloseModel {
@@ -193,6 +194,7 @@ struct Call {
   std::vector<Place> places;
   uint64_t area_offset = 0;  ///< Memory for large results without a place.
   uint64_t area_bytes = 0;   ///< 0: none.
+  int8_t priority = 0;       ///< Among the tenant's calls; -kMaxPriority .. kMaxPriority.
 };
 
 struct CallResult {
@@ -208,8 +210,10 @@ struct Failure {
   std::string message;
   uint64_t retry_after_us = 0;
 
-  static Failure from(const Status& status) { return {status.code(), status.message(), 0}; }
-  [[nodiscard]] Status status() const { return {code, message}; }
+  static Failure from(const Status& status) {
+    return {status.code(), status.message(), status.retry_after_us()};
+  }
+  [[nodiscard]] Status status() const { return Status(code, message).with_retry_after(retry_after_us); }
 };
 
 struct Cancel {
@@ -301,7 +305,43 @@ struct Wake {
   static constexpr Kind kKind = Kind::kWake;
 };
 
+/// Agent to worker: answered with Done.
+struct Ping {
+  static constexpr Kind kKind = Kind::kPing;
+};
+
 // ---- Control
+
+struct SetTenant {
+  static constexpr Kind kKind = Kind::kSetTenant;
+  std::string name;
+  std::string settings;  ///< TOML.
+  bool remove = false;
+};
+
+struct ReadTenant {
+  static constexpr Kind kKind = Kind::kReadTenant;
+  std::string name;
+};
+
+struct TenantSettings {
+  static constexpr Kind kKind = Kind::kTenantSettings;
+  std::string settings;  ///< TOML.
+};
+
+struct Reload {
+  static constexpr Kind kKind = Kind::kReload;
+};
+
+struct Reloaded {
+  static constexpr Kind kKind = Kind::kReloaded;
+  std::string notes;  ///< Lines.
+};
+
+struct LiftQuarantine {
+  static constexpr Kind kKind = Kind::kLiftQuarantine;
+  std::string subject;
+};
 
 struct AttachVm {
   static constexpr Kind kKind = Kind::kAttachVm;
@@ -393,6 +433,13 @@ class Encoder {
   std::span<const std::byte> encode(const MemoryAllocated&);
   std::span<const std::byte> encode(const FreeMemory&);
   std::span<const std::byte> encode(const Wake&);
+  std::span<const std::byte> encode(const Ping&);
+  std::span<const std::byte> encode(const SetTenant&);
+  std::span<const std::byte> encode(const ReadTenant&);
+  std::span<const std::byte> encode(const TenantSettings&);
+  std::span<const std::byte> encode(const Reload&);
+  std::span<const std::byte> encode(const Reloaded&);
+  std::span<const std::byte> encode(const LiftQuarantine&);
   std::span<const std::byte> encode(const AttachVm&);
   std::span<const std::byte> encode(const VmAttached&);
   std::span<const std::byte> encode(const DetachVm&);
@@ -441,6 +488,13 @@ Result<AllocateMemory> decode_allocate_memory(std::span<const std::byte> body);
 Result<MemoryAllocated> decode_memory_allocated(std::span<const std::byte> body);
 Result<FreeMemory> decode_free_memory(std::span<const std::byte> body);
 Result<Wake> decode_wake(std::span<const std::byte> body);
+Result<Ping> decode_ping(std::span<const std::byte> body);
+Result<SetTenant> decode_set_tenant(std::span<const std::byte> body);
+Result<ReadTenant> decode_read_tenant(std::span<const std::byte> body);
+Result<TenantSettings> decode_tenant_settings(std::span<const std::byte> body);
+Result<Reload> decode_reload(std::span<const std::byte> body);
+Result<Reloaded> decode_reloaded(std::span<const std::byte> body);
+Result<LiftQuarantine> decode_lift_quarantine(std::span<const std::byte> body);
 Result<AttachVm> decode_attach_vm(std::span<const std::byte> body);
 Result<VmAttached> decode_vm_attached(std::span<const std::byte> body);
 Result<DetachVm> decode_detach_vm(std::span<const std::byte> body);

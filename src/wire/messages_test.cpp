@@ -117,6 +117,35 @@ TEST(Call, DeviceMemoryIsForThoseWhoMay) {
   EXPECT_TRUE(is_imported_window(static_cast<Segment>(kFirstMemoryNumber - 1)));
 }
 
+TEST(TenantMessages, ComeOutAsTheyWentIn) {
+  Encoder encoder;
+  const auto set = decode_set_tenant(encoder.encode(SetTenant{"acme", "weight = 4\n", true}));
+  ASSERT_TRUE(set.has_value()) << set.error().message();
+  EXPECT_EQ(set->name, "acme");
+  EXPECT_EQ(set->settings, "weight = 4\n");
+  EXPECT_TRUE(set->remove);
+  EXPECT_EQ(decode_read_tenant(encoder.encode(ReadTenant{"acme"}))->name, "acme");
+  EXPECT_EQ(decode_tenant_settings(encoder.encode(TenantSettings{"burst = 1\n"}))->settings, "burst = 1\n");
+  EXPECT_EQ(decode_reloaded(encoder.encode(Reloaded{"a\nb\n"}))->notes, "a\nb\n");
+  EXPECT_EQ(decode_lift_quarantine(encoder.encode(LiftQuarantine{"mobilenet"}))->subject, "mobilenet");
+  EXPECT_TRUE(decode_ping(encoder.encode(Ping{})).has_value());
+  EXPECT_TRUE(decode_reload(encoder.encode(Reload{})).has_value());
+  // As much as fits, and no more: what would be cut is cut by the sender.
+  const std::string most(kMaxSettingsBytes, 'a');
+  EXPECT_EQ(decode_set_tenant(encoder.encode(SetTenant{"t", most + "b", false}))->settings, most);
+}
+
+TEST(Call, PriorityHasItsRange) {
+  Encoder encoder;
+  const auto decoded = [&](int8_t priority) {
+    return decode_call(encoder.encode(Call{.operator_name = "x", .priority = priority}), {});
+  };
+  EXPECT_EQ(decoded(100)->priority, 100);
+  EXPECT_EQ(decoded(-100)->priority, -100);
+  EXPECT_EQ(decoded(101).error().code(), VACCEL_INVALID_ARGUMENT);
+  EXPECT_EQ(decoded(-101).error().code(), VACCEL_INVALID_ARGUMENT);
+}
+
 TEST(DeviceMemory, ComesOutAsItWentIn) {
   Encoder encoder;
   const auto allocate = decode_allocate_memory(encoder.encode(AllocateMemory{"opencl", 12345, 678}));

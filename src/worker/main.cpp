@@ -2,10 +2,12 @@
 //
 // vaccel-worker: the runtime behind a channel, in a process of its own. Started by vacceld, never by hand: it
 // finds its channel and segments at fixed descriptors.
+#include <sched.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -31,6 +33,8 @@ struct Arguments {
   int threads = 8;
   int parent = 0;
   int64_t spin_ns = channel::default_spin_ns();
+  std::string cpus;
+  std::string device;
 };
 
 bool parse(int argc, char** argv, Arguments& arguments) {
@@ -46,6 +50,10 @@ bool parse(int argc, char** argv, Arguments& arguments) {
       arguments.log = argv[index + 1];
     } else if (flag == "--threads") {
       arguments.threads = std::atoi(argv[index + 1]);
+    } else if (flag == "--cpus") {
+      arguments.cpus = argv[index + 1];
+    } else if (flag == "--device") {
+      arguments.device = argv[index + 1];
     } else if (flag == "--parent") {
       arguments.parent = std::atoi(argv[index + 1]);
     } else if (flag == "--spin-us") {
@@ -73,6 +81,24 @@ Result<std::unique_ptr<runtime::Runtime>> make_runtime(const Arguments& argument
                  line.c_str());
   };
   return runtime::Runtime::create(std::move(config));
+}
+
+// Runs on these CPUs from now on: "0-3,8". The agent has checked what the list looks like, and not which CPUs there are.
+Status stay_on(const std::string& cpus) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  const char* at = cpus.c_str();
+  while (*at != '\0') {
+    char* end = nullptr;
+    const unsigned long first = std::strtoul(at, &end, 10);
+    const unsigned long last = *end == '-' ? std::strtoul(end + 1, &end, 10) : first;
+    for (unsigned long cpu = first; cpu <= last && cpu < CPU_SETSIZE; ++cpu)
+      CPU_SET(cpu, &set);
+    at = *end == ',' ? end + 1 : end;
+  }
+  if (::sched_setaffinity(0, sizeof set, &set) == 0) return {};
+  return failure(VACCEL_INVALID_ARGUMENT, "cannot run on CPUs %s: %s", cpus.c_str(),
+                 errno_text(errno).c_str());
 }
 
 // The agent waits for a greeting's answer; this is what it gets from a worker that cannot start.
@@ -112,6 +138,9 @@ int main(int argc, char** argv) {
   }
   const auto pair = rings->at(0, channel::kRingPairBytes);
   if (!pair) return refuse(stream, failure(VACCEL_INVALID_ARGUMENT, "the rings' memory is too small"));
+  if (!arguments.device.empty()) ::setenv("CUDA_VISIBLE_DEVICES", arguments.device.c_str(), 1);
+  if (Status status = arguments.cpus.empty() ? Status() : stay_on(arguments.cpus); !status.ok())
+    return refuse(stream, status);
   auto runtime = make_runtime(arguments);
   if (!runtime) return refuse(stream, runtime.error());
   stream.accept_descriptors();

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/server.h"
 
+#include <malloc.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cinttypes>
 #include <cstdio>
 #include <deque>
 #include <new>
@@ -79,6 +82,19 @@ vaccel_attribute attribute_view(const wire::Attribute& attribute) {
     view.value.string = std::get<std::string>(attribute.value).c_str();
   }
   return view;
+}
+
+// What this process alone has of memory. Several models that are loaded at a time are told together, each with the others' part.
+uint64_t private_bytes() {
+  uint64_t total = 0;
+  uint64_t resident = 0;
+  uint64_t shared = 0;
+  std::FILE* file = std::fopen("/proc/self/statm", "re");
+  if (file == nullptr) return 0;
+  const int read = std::fscanf(file, "%" SCNu64 " %" SCNu64 " %" SCNu64, &total, &resident, &shared);
+  std::fclose(file);
+  return read == 3 && resident > shared ? (resident - shared) * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE))
+                                        : 0;
 }
 
 }  // namespace
@@ -204,6 +220,10 @@ void Server::handle(Frame& frame, Scratch& scratch) {
       return handle_hello(frame);
     case wire::Kind::kOpenModel:
       return handle_open_model(frame);
+    case wire::Kind::kCloseModel:
+      return handle_close_model(frame);
+    case wire::Kind::kPing:
+      return reply(frame.header.request_id, wire::Done{});
     case wire::Kind::kDescribe:
       return handle_describe(frame);
     case wire::Kind::kCall:
@@ -262,8 +282,10 @@ void Server::handle_hello(const Frame& frame) {
 void Server::handle_open_model(const Frame& frame) {
   const auto open = wire::decode_open_model(frame.body);
   if (!open) return reply_failure(frame.header.request_id, open.error());
+  const uint64_t before = private_bytes();
   auto model = runtime_.open_model(open->name);
   if (!model) return reply_failure(frame.header.request_id, model.error());
+  const uint64_t after = private_bytes();
   uint32_t handle = 0;
   bool had_it = true;
   {
@@ -280,7 +302,24 @@ void Server::handle_open_model(const Frame& frame) {
   if (had_it) runtime_.close_model(*model);  // one reference a model is enough
   const auto description = runtime_.describe_model(open->name);
   reply(frame.header.request_id,
-        wire::ModelOpened{handle, description ? text_or_empty((*description)->backend) : ""});
+        wire::ModelOpened{handle, description ? text_or_empty((*description)->backend) : "",
+                          after > before ? after - before : 0});
+}
+
+// The agent does this when no call uses the model.
+void Server::handle_close_model(const Frame& frame) {
+  const auto close = wire::decode_close_model(frame.body);
+  if (!close) return reply_failure(frame.header.request_id, close.error());
+  runtime::Model* model = nullptr;
+  {
+    const std::lock_guard lock(state_mutex_);
+    if (close->model >= 1 && close->model <= models_.size())
+      model = std::exchange(models_[close->model - 1], nullptr);
+    std::erase_if(handles_, [&](const auto& entry) { return entry.second == close->model; });
+  }
+  runtime_.close_model(model);
+  ::malloc_trim(0);  // what it had is the system's again
+  reply(frame.header.request_id, wire::Done{});
 }
 
 void Server::handle_describe(const Frame& frame) {
@@ -368,9 +407,8 @@ Status Server::run_call(const wire::Call& call, const Frame& frame, std::span<co
   run.operator_name = call.operator_name.c_str();
   if (call.model != 0) {
     const std::lock_guard lock(state_mutex_);
-    if (call.model > models_.size())
-      return failure(VACCEL_INTERNAL, "the worker has no model %u", call.model);
-    run.model = models_[call.model - 1];
+    run.model = call.model <= models_.size() ? models_[call.model - 1] : nullptr;
+    if (run.model == nullptr) return failure(VACCEL_INTERNAL, "the worker has no model %u", call.model);
   }
   run.backend = call.backend.empty() ? nullptr : call.backend.c_str();
   run.attributes = attributes.data();

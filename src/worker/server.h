@@ -62,6 +62,7 @@ class Server {
   void handle_guarded(Frame& frame, Scratch& scratch);
   void handle_hello(const Frame& frame);
   void handle_open_model(const Frame& frame);
+  void handle_close_model(const Frame& frame);
   void handle_describe(const Frame& frame);
   void handle_call(const Frame& frame, Scratch& scratch);
   void handle_cancel(const Frame& frame);
@@ -96,7 +97,7 @@ class Server {
   std::mutex state_mutex_;
   std::unordered_map<uint64_t, std::shared_ptr<std::atomic<int>>> running_;
   std::map<std::string, uint32_t, std::less<>> handles_;
-  std::vector<runtime::Model*> models_;  // handle h is models_[h - 1]
+  std::vector<runtime::Model*> models_;  // handle h is models_[h - 1]; nullptr: it has been closed
 
   std::mutex describe_mutex_;  // descriptions live until the next one is asked for
 };

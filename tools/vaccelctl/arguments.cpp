@@ -25,6 +25,8 @@ constexpr const char* kExamples = R"(Examples:
   vaccelctl vm attach vm1 --socket /run/vm1/v.sock --window /dev/shm/vm1.window
   vaccelctl vm attach vm2 --cid 7 --memory 512M --prefault
   vaccelctl vm detach vm1
+  vaccelctl tenant set acme weight=4 max_calls_in_flight=64 models=mobilenet,ssd-*
+  vaccelctl reload
   vaccelctl status
 
 )";
@@ -64,6 +66,46 @@ Example:
   vaccelctl vm list
 )";
 
+constexpr const char* kSetTenantNotes = R"(
+The keys are those of [[tenant]] in the configuration: weight, max_sessions, max_calls_in_flight,
+max_bytes_in_flight, max_models_open, max_leases, max_leased_bytes, max_device_buffers,
+max_device_bytes, calls_per_second, burst, models, operators, backends. What is not named stays. It
+holds until the agent is started again or reads its configuration again.
+
+Examples:
+  vaccelctl tenant set acme weight=4 calls_per_second=500
+  vaccelctl tenant set acme models=mobilenet,ssd-* max_device_bytes=512M
+)";
+
+constexpr const char* kShowTenantNotes = R"(
+Prints TOML, as the configuration has it.
+
+Example:
+  vaccelctl tenant show acme
+)";
+
+constexpr const char* kRemoveTenantNotes = R"(
+Its sessions go on, with what holds for tenants of which nothing is said.
+
+Example:
+  vaccelctl tenant remove acme
+)";
+
+constexpr const char* kReloadNotes = R"(
+No session is dropped. A file with a mistake changes nothing. The same happens at SIGHUP.
+
+Example:
+  vaccelctl reload
+)";
+
+constexpr const char* kReleaseNotes = R"(
+What has ended workers again and again is in quarantine for a while; the agent's log names it.
+
+Examples:
+  vaccelctl release mobilenet
+  vaccelctl release "operator gemm"
+)";
+
 constexpr const char* kStatusNotes = R"(
 Example:
   vaccelctl status --json
@@ -76,6 +118,11 @@ struct Typed {
   ShowWindowArguments show;
   wire::AttachVm attach;
   DetachArguments detach;
+  SetTenantArguments set_tenant;
+  std::vector<std::string> settings;
+  ShowTenantArguments show_tenant;
+  RemoveTenantArguments remove_tenant;
+  ReleaseArguments release;
   std::string size;
   std::string memory;
   std::string socket;
@@ -145,6 +192,18 @@ void add_vm_commands(CLI::App& app, Typed& typed) {
   add_command(*vm, "list", "List the VMs that are attached", kListNotes);
 }
 
+void add_tenant_commands(CLI::App& app, Typed& typed) {
+  CLI::App* tenant = add_group(app, "tenant", "Set, show or remove tenants, while the agent runs");
+  CLI::App* set =
+      add_command(*tenant, "set", "Change what a tenant may do, or make a tenant", kSetTenantNotes);
+  set->add_option("NAME", typed.set_tenant.name, "The tenant")->type_name("")->required();
+  set->add_option("SETTING", typed.settings, "KEY=VALUE, several")->type_name("")->required();
+  CLI::App* show = add_command(*tenant, "show", "Print a tenant's settings", kShowTenantNotes);
+  show->add_option("NAME", typed.show_tenant.name, "The tenant")->type_name("")->required();
+  CLI::App* remove = add_command(*tenant, "remove", "Forget what was said of a tenant", kRemoveTenantNotes);
+  remove->add_option("NAME", typed.remove_tenant.name, "The tenant")->type_name("")->required();
+}
+
 void add_common(CLI::App& app, Typed& typed) {
   app.add_option("--control", typed.common.control,
                  std::string("The agent's control socket; default: ") + channel::kDefaultControlSocket)
@@ -173,7 +232,8 @@ Unexpected mistake(const std::string& sentence, const std::string& command) {
 Unexpected explain(const CLI::App& app, const CLI::ParseError& error) {
   const std::string command = command_of(app);
   const auto words = app.remaining(true);
-  const bool is_whole = command.find(' ') != std::string::npos || command == "status";
+  const bool is_whole = command.find(' ') != std::string::npos || command == "status" ||
+                        command == "reload" || command == "release";
   if (!words.empty() && words.front().starts_with("-"))
     return mistake("there is no option " + words.front(), command);
   if (is_whole) return mistake(error.what(), command);
@@ -212,6 +272,19 @@ Result<std::variant<Arguments, HelpText>> take(const CLI::App& app, Typed& typed
     arguments.command = typed.detach;
   } else if (command == "vm list") {
     arguments.command = ListVmsArguments{};
+  } else if (command == "tenant set") {
+    auto settings = parse_settings(typed.settings);
+    if (!settings) return mistake(settings.error().message(), command);
+    typed.set_tenant.settings = std::move(*settings);
+    arguments.command = typed.set_tenant;
+  } else if (command == "tenant show") {
+    arguments.command = typed.show_tenant;
+  } else if (command == "tenant remove") {
+    arguments.command = typed.remove_tenant;
+  } else if (command == "reload") {
+    arguments.command = ReloadArguments{};
+  } else if (command == "release") {
+    arguments.command = typed.release;
   }
   return arguments;
 }
@@ -227,6 +300,13 @@ Result<std::variant<Arguments, HelpText>> parse_arguments(int argc, const char* 
   add_common(app, typed);
   add_window_commands(app, typed);
   add_vm_commands(app, typed);
+  add_tenant_commands(app, typed);
+  add_command(app, "reload", "Have the agent read its configuration again", kReloadNotes);
+  CLI::App* release =
+      add_command(app, "release", "Let a model be used again that has ended workers", kReleaseNotes);
+  release->add_option("SUBJECT", typed.release.subject, "A model, or \"operator NAME\"")
+      ->type_name("")
+      ->required();
   add_command(app, "status", "Say how the agent is: sessions, calls, windows, VMs", kStatusNotes);
   try {
     app.parse(argc, argv);
@@ -237,6 +317,41 @@ Result<std::variant<Arguments, HelpText>> parse_arguments(int argc, const char* 
     return HelpText{text.str()};
   }
   return take(app, typed);
+}
+
+Result<std::string> parse_settings(const std::vector<std::string>& settings) {
+  const auto quoted = [](const std::string& text) {
+    std::string result = "\"";
+    for (const char c : text) {
+      if (c == '"' || c == '\\') result += '\\';
+      result += c;
+    }
+    return result + '"';
+  };
+  std::string toml;
+  for (const std::string& setting : settings) {
+    const size_t equals = setting.find('=');
+    const std::string key = setting.substr(0, equals);
+    const bool is_key =
+        !key.empty() && key.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") == std::string::npos;
+    if (equals == std::string::npos || !is_key)
+      return fail(VACCEL_INVALID_ARGUMENT, "'%s' is not KEY=VALUE", printable(setting).c_str());
+    const std::string value = setting.substr(equals + 1);
+    toml += key + " = ";
+    if (key == "models" || key == "operators" || key == "backends") {
+      toml += '[';
+      std::istringstream names(value);
+      for (std::string name; std::getline(names, name, ',');)
+        toml += (toml.back() == '[' ? "" : ", ") + quoted(name);
+      toml += ']';
+    } else if (!value.empty() && value.find_first_not_of("0123456789.e-+") == std::string::npos) {
+      toml += value;
+    } else {
+      toml += quoted(value);
+    }
+    toml += '\n';
+  }
+  return toml;
 }
 
 Result<std::string> parse_hybrid_socket(const std::string& text) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "channel/endpoint.h"
 #include "core/status.h"
@@ -41,10 +42,30 @@ struct ListVmsArguments {};
 
 struct StatusArguments {};
 
+struct SetTenantArguments {
+  std::string name;
+  std::string settings;  ///< TOML.
+};
+
+struct ShowTenantArguments {
+  std::string name;
+};
+
+struct RemoveTenantArguments {
+  std::string name;
+};
+
+struct ReloadArguments {};
+
+struct ReleaseArguments {
+  std::string subject;
+};
+
 struct Arguments {
   CommonArguments common;
   std::variant<CreateWindowArguments, ShowWindowArguments, AttachArguments, DetachArguments, ListVmsArguments,
-               StatusArguments>
+               StatusArguments, SetTenantArguments, ShowTenantArguments, RemoveTenantArguments,
+               ReloadArguments, ReleaseArguments>
       command;
 };
 
@@ -55,6 +76,9 @@ struct HelpText {
 
 /// INVALID_ARGUMENT: what is wrong, and where the help is.
 Result<std::variant<Arguments, HelpText>> parse_arguments(int argc, const char* const* argv);
+
+/// "weight=4" and the like as TOML: lists of names are typed with commas, "models=mobilenet,ssd-*". INVALID_ARGUMENT.
+Result<std::string> parse_settings(const std::vector<std::string>& settings);
 
 /// "PATH" or "PATH:PORT", of a hybrid vsock, as the endpoint that the agent listens on; the path made absolute.
 /// INVALID_ARGUMENT.

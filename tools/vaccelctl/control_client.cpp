@@ -80,6 +80,30 @@ Status ControlClient::detach(const std::string& name) {
   return ask(wire::DetachVm{name}, wire::Kind::kDone, 0);
 }
 
+Status ControlClient::set_tenant(const wire::SetTenant& set) {
+  return ask(set, wire::Kind::kDone, 0);
+}
+
+Result<std::string> ControlClient::read_tenant(const std::string& name) {
+  if (Status status = ask(wire::ReadTenant{name}, wire::Kind::kTenantSettings, 0); !status.ok())
+    return Unexpected{std::move(status)};
+  auto tenant = wire::decode_tenant_settings(channel_->body());
+  if (!tenant) return Unexpected{tenant.error()};
+  return std::move(tenant->settings);
+}
+
+Result<std::string> ControlClient::reload() {
+  if (Status status = ask(wire::Reload{}, wire::Kind::kReloaded, 0); !status.ok())
+    return Unexpected{std::move(status)};
+  auto reloaded = wire::decode_reloaded(channel_->body());
+  if (!reloaded) return Unexpected{reloaded.error()};
+  return std::move(reloaded->notes);
+}
+
+Status ControlClient::lift_quarantine(const std::string& subject) {
+  return ask(wire::LiftQuarantine{subject}, wire::Kind::kDone, 0);
+}
+
 Result<wire::StatusReport> ControlClient::status() {
   wire::StatusReport report;
   std::vector<wire::VmStatus> vms;

@@ -20,6 +20,12 @@ class ControlClient {
   /// These wait for as long as the agent takes, and fail as it says.
   Result<wire::VmAttached> attach(const wire::AttachVm& vm);
   Status detach(const std::string& name);
+  Status set_tenant(const wire::SetTenant& set);
+  /// TOML.
+  Result<std::string> read_tenant(const std::string& name);
+  /// What could not be changed, lines.
+  Result<std::string> reload();
+  Status lift_quarantine(const std::string& subject);
   /// With all VMs, however many there are.
   Result<wire::StatusReport> status();
 

@@ -75,6 +75,18 @@ std::string json_of_detached(const std::string& name) {
   return text_of({{"name", name}});
 }
 
+std::string json_of_tenant(const std::string& name, const std::string& settings) {
+  return text_of({{"name", name}, {"settings", settings}});
+}
+
+std::string json_of_reloaded(const std::vector<std::string>& notes) {
+  return text_of({{"notes", notes}});
+}
+
+std::string json_of_released(const std::string& subject) {
+  return text_of({{"subject", subject}});
+}
+
 std::string json_of_vms(const wire::StatusReport& report) {
   return text_of({{"vms", vms_of(report)}});
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "channel/window_file.h"
 #include "tools/vaccelctl/vmm_options.h"
@@ -26,6 +27,15 @@ std::string json_of_attached(const wire::AttachVm& vm, const wire::VmAttached& a
 
 /// {"name"}
 std::string json_of_detached(const std::string& name);
+
+/// {"name", "settings"}: TOML.
+std::string json_of_tenant(const std::string& name, const std::string& settings);
+
+/// {"notes": [...]}
+std::string json_of_reloaded(const std::vector<std::string>& notes);
+
+/// {"subject"}
+std::string json_of_released(const std::string& subject);
 
 /// {"vms": [...]}, each as in the status.
 std::string json_of_vms(const wire::StatusReport& report);

@@ -151,6 +151,14 @@ int main(int argc, char** argv) {
   write("memory_allocated", "usual", encoder.encode(MemoryAllocated{kFirstMemoryNumber + 1, "opencl"}));
   write("free_memory", "usual", encoder.encode(FreeMemory{kFirstMemoryNumber + 1}));
   write("wake", "usual", encoder.encode(Wake{}));
+  write("ping", "usual", encoder.encode(Ping{}));
+  write("set_tenant", "usual", encoder.encode(SetTenant{"acme", "weight = 4\n", false}));
+  write("set_tenant", "remove", encoder.encode(SetTenant{"acme", "", true}));
+  write("read_tenant", "usual", encoder.encode(ReadTenant{"acme"}));
+  write("tenant_settings", "usual", encoder.encode(TenantSettings{"weight = 4\nmax_sessions = 10\n"}));
+  write("reload", "usual", encoder.encode(Reload{}));
+  write("reloaded", "usual", encoder.encode(Reloaded{"[worker] count needs a restart\n"}));
+  write("lift_quarantine", "usual", encoder.encode(LiftQuarantine{"mobilenet"}));
   write("attach_vm", "usual",
         encoder.encode(
             AttachVm{"vm1", "hvsock:/run/vm1.vsock:4411", 0, "acme", "/dev/shm/vm1.window", 0, true}));

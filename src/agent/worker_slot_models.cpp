@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The worker slot's models: loading them on demand, and unloading those that were used longest ago.
+#include <algorithm>
+
+#include "agent/worker_slot.h"
+#include "core/clock.h"
+
+namespace vaccel::agent {
+
+WorkerSlot::ModelState WorkerSlot::state_of(const std::string& model) const {
+  ModelState state;
+  if (const auto loaded = models_.find(model); loaded != models_.end())
+    state.backend = loaded->second.backend;
+  if (const auto problem = load_problems_.find(model); problem != load_problems_.end())
+    state.problem = problem->second;
+  return state;
+}
+
+std::string WorkerSlot::backend_of(const std::string& model) const {
+  const auto known = known_models_.find(model);
+  return known == known_models_.end() ? std::string() : known->second.backend;
+}
+
+std::vector<WorkerSlot::ModelReport> WorkerSlot::models() const {
+  std::vector<ModelReport> reports;
+  for (const auto& [name, model] : models_) {
+    if (model.state != LoadedModel::State::kLoaded) continue;
+    const auto lane = lanes_.find(name);
+    const auto queued = queue_.lane_sizes().find(name);
+    reports.push_back({.name = name,
+                       .backend = model.backend,
+                       .bytes = model.bytes,
+                       .running = lane == lanes_.end() ? 0 : lane->second.running,
+                       .queued = queued == queue_.lane_sizes().end() ? 0 : queued->second});
+  }
+  return reports;
+}
+
+// ---- Loading
+
+void WorkerSlot::preload(const std::string& name) {
+  if (ready_ && !models_.contains(name)) begin_loading(name);
+}
+
+// What waits may want models that are not loaded: one load for all of a model's calls.
+void WorkerSlot::begin_wanted_loads() {
+  std::vector<std::string> wanted;
+  for (const auto& [lane, size] : queue_.lane_sizes()) {
+    if (!lane.empty() && !models_.contains(lane)) wanted.push_back(lane);
+  }
+  for (const std::string& name : wanted)
+    begin_loading(name);
+}
+
+void WorkerSlot::begin_loading(const std::string& name) {
+  const uint64_t id = next_id_++;
+  log_.debug("worker %u loads model '%s'", options_.index, name.c_str());
+  if (const auto known = known_models_.find(name); known != known_models_.end())
+    make_room_for_models(name, known->second.bytes);
+  models_.emplace(name, LoadedModel{});
+  (void)send(id, wire::OpenModel{name});
+  start_own(id, wire::OpenModel{name}, {});
+  running_.find(id)->second.loading = name;
+}
+
+void WorkerSlot::finish_loading(const std::string& name, const WorkerReply& reply) {
+  const auto entry = models_.find(name);
+  if (entry == models_.end()) return;
+  LoadedModel& model = entry->second;
+  if (!reply.status.ok()) {
+    load_problems_[name] = reply.status.message();
+    log_.warning("model '%s' cannot be loaded: %s", name.c_str(), reply.status.message().c_str());
+    models_.erase(entry);  // the next call tries again: the operator may have mended it
+    return fail_lane(name, reply.status);
+  }
+  model = {.state = LoadedModel::State::kLoaded,
+           .handle = reply.model,
+           .backend = reply.backend,
+           .bytes = reply.bytes,
+           .used_ns = now_ns()};
+  known_models_[name] = {reply.backend, reply.bytes};
+  load_problems_.erase(name);
+  if (options_.model_bytes != 0 && reply.bytes > options_.model_bytes) {
+    const Status status = failure(
+        VACCEL_RESOURCE_EXHAUSTED,
+        "model '%s' takes %llu bytes of memory; a worker's models may take %llu together", name.c_str(),
+        static_cast<unsigned long long>(reply.bytes), static_cast<unsigned long long>(options_.model_bytes));
+    load_problems_[name] = status.message();
+    fail_lane(name, status);
+    return unload(name);
+  }
+  make_room_for_models(name, 0);
+}
+
+void WorkerSlot::fail_lane(const std::string& name, const Status& status) {
+  for (Queue::Entry& entry : queue_.take_lane(name))
+    fail_later(std::move(entry.item), status);
+}
+
+// ---- Unloading
+
+uint64_t WorkerSlot::loaded_bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& [name, model] : models_)
+    bytes += model.bytes;
+  return bytes;
+}
+
+// Unloads, of the models that nobody uses at present, those that were used longest ago, until `wanted_bytes` more are within the
+// limit. Those that are in use may go when they are not.
+void WorkerSlot::make_room_for_models(const std::string& newest, uint64_t wanted_bytes) {
+  if (options_.model_bytes == 0 || !process_) return;
+  const auto is_idle = [this, &newest](const auto& entry) {
+    const auto& [name, model] = entry;
+    const auto lane = lanes_.find(name);
+    return model.state == LoadedModel::State::kLoaded && name != newest &&
+           !queue_.lane_sizes().contains(name) && (lane == lanes_.end() || lane->second.running == 0);
+  };
+  uint64_t bytes = loaded_bytes() + wanted_bytes;
+  while (bytes > options_.model_bytes) {
+    auto oldest = models_.end();
+    for (auto entry = models_.begin(); entry != models_.end(); ++entry) {
+      if (is_idle(*entry) && (oldest == models_.end() || entry->second.used_ns < oldest->second.used_ns))
+        oldest = entry;
+    }
+    if (oldest == models_.end()) return;
+    bytes -= oldest->second.bytes;
+    unload(oldest->first);
+  }
+}
+
+void WorkerSlot::unload(const std::string& name) {
+  LoadedModel& model = models_.find(name)->second;
+  model.state = LoadedModel::State::kUnloading;
+  model.bytes = 0;
+  ++unloads_;
+  log_.info("worker %u unloads model '%s'", options_.index, name.c_str());
+  const uint64_t id = next_id_++;
+  (void)send(id, wire::CloseModel{model.handle});
+  start_own(id, wire::OpenModel{}, [this, name](const WorkerReply&) { models_.erase(name); });
+}
+
+}  // namespace vaccel::agent
