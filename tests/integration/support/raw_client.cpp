@@ -47,6 +47,7 @@ Status read_answer(const wire::Header& header, std::span<const std::byte> body, 
       if (!failed) return failed.error();
       answer.code = failed->code;
       answer.sentence = failed->message;
+      answer.retry_after_us = failed->retry_after_us;
       return {};
     }
     case wire::Kind::kWelcome: {

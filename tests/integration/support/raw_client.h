@@ -21,6 +21,7 @@ struct Answer {
   uint64_t id = 0;
   vaccel_status code = VACCEL_OK;  ///< Of a failure.
   std::string sentence;            ///< Of a failure.
+  uint64_t retry_after_us = 0;     ///< Of a failure.
   uint32_t model = 0;              ///< Of model-opened.
   wire::Welcome welcome;
   wire::Description description;
