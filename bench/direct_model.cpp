@@ -43,8 +43,8 @@ size_t element_count(const std::vector<int64_t>& shape) {
 
 // ONNX Runtime's objects. Released in the opposite order of their making.
 struct DirectModel::Framework {
-  Framework(const Setting& setting, const char* model_name)
-      : model(setting, model_name), api(load_api(setting)) {
+  Framework(const Setting& setting, const char* model_name, int64_t rows)
+      : model(setting, model_name), open_rows(rows), api(load_api(setting)) {
     auto bytes = runtime::read_model_file(model.entry());
     if (!bytes) give_up("%s", bytes.error().message().c_str());
     must(api->CreateEnv(ORT_LOGGING_LEVEL_WARNING, "vaccel-bench", &environment));
@@ -89,6 +89,7 @@ struct DirectModel::Framework {
     std::vector<int64_t> shape(rank);
     must(api->GetDimensions(tensor, shape.data(), rank));
     api->ReleaseTypeInfo(info);
+    if (!shape.empty() && shape.front() == -1) shape.front() = open_rows;
     return shape;
   }
 
@@ -100,6 +101,7 @@ struct DirectModel::Framework {
   }
 
   const CatalogueModel model;
+  const int64_t open_rows;
   const OrtApi* api;
   OrtEnv* environment = nullptr;
   OrtSessionOptions* options = nullptr;
@@ -111,8 +113,8 @@ struct DirectModel::Framework {
   std::vector<OrtValue*> outputs;
 };
 
-DirectModel::DirectModel(const Setting& setting, const char* model)
-    : framework_(std::make_unique<Framework>(setting, model)) {
+DirectModel::DirectModel(const Setting& setting, const char* model, int64_t rows)
+    : framework_(std::make_unique<Framework>(setting, model, rows)) {
   Framework& framework = *framework_;
   const OrtApi* api = framework.api;
   input_shape_ = framework.shape_of(api->SessionGetInputTypeInfo, 0);

@@ -17,8 +17,9 @@ namespace vaccel::bench {
 
 class DirectModel {
  public:
-  /// Loads a model of the catalogue that takes a picture; its input and its outputs have fixed shapes.
-  explicit DirectModel(const Setting& setting, const char* model = kModel);
+  /// Loads a model of the catalogue that takes a picture; its input and its outputs have fixed shapes, but
+  /// for a first dimension that may be open: that is `rows`.
+  explicit DirectModel(const Setting& setting, const char* model = kModel, int64_t rows = 1);
   ~DirectModel();
   DirectModel(const DirectModel&) = delete;
   DirectModel& operator=(const DirectModel&) = delete;

@@ -29,8 +29,13 @@ struct Section {
   void (*measure)(const Setting&, Report&);
 };
 constexpr Section kSections[] = {
-    {"local", measure_local},         {"call", measure_call},       {"classify", measure_classify},
-    {"operators", measure_operators}, {"channel", measure_channel}, {"vm", measure_vm},
+    {"local", measure_local},
+    {"call", measure_call},
+    {"classify", measure_classify},
+    {"operators", measure_operators},
+    {"tenants", measure_tenants},
+    {"channel", measure_channel},
+    {"vm", measure_vm},
 };
 
 std::vector<std::string> choices() {

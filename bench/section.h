@@ -28,6 +28,8 @@ void measure_call(const Setting& setting, Report& report);
 void measure_classify(const Setting& setting, Report& report);
 /// Each model of the catalogue, and products of matrices, beside their frameworks called directly.
 void measure_operators(const Setting& setting, Report& report);
+/// Many clients of one model at a time, beside the framework's own best.
+void measure_tenants(const Setting& setting, Report& report);
 /// Payloads over each path from a process to an agent, beside the path's floor and gRPC.
 void measure_channel(const Setting& setting, Report& report);
 /// Payloads from inside a guest, in its window and without.

@@ -73,6 +73,8 @@ class Catalogue(unittest.TestCase):
         floats = edges("mobilenet")
         self.assertEqual({kind for _, kind, _ in floats}, {"FLOAT"})
         self.assertEqual(edges("mobilenet-uint8"), [(name, "UINT8", shape) for name, _, shape in floats])
+        # dim_value of an open dimension is 0.
+        self.assertEqual(edges("mobilenet-batch"), [(name, "FLOAT", [0, *shape[1:]]) for name, _, shape in floats])
         self.assertEqual(edges("deeplabv3-classes"), [("sub_7", "FLOAT", [1, 3, 257, 257]),
                                                       ("classes", "INT64", [1, 257, 257])])
 

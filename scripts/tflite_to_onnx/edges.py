@@ -5,6 +5,8 @@ import numpy as np
 import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from .tflite import UnsupportedModel
+
 SCORE_SCALE = 1 / 256  # of scores from 0 to 1 in uint8
 
 
@@ -45,3 +47,20 @@ def rename(graph: onnx.GraphProto, old: str, new: str):
     for node in graph.node:
         for names in (node.input, node.output):
             names[:] = [new if name == old else name for name in names]
+
+
+def with_free_batch(model: ModelProto) -> ModelProto:
+    """The same model for any number of pictures at a time: the first dimension of inputs, outputs and reshaped values,
+    which was 1, becomes free. Every row is computed as it was alone."""
+    constants = {constant.name: constant for constant in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Resize":
+            raise UnsupportedModel("Resize says the whole shape of its result, the batch's dimension too")
+        if node.op_type == "Reshape":
+            shape = numpy_helper.to_array(constants[node.input[1]]).copy()
+            shape[0] = -1
+            constants[node.input[1]].CopyFrom(numpy_helper.from_array(shape, node.input[1]))
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    onnx.checker.check_model(model)
+    return model

@@ -662,6 +662,8 @@ void Session::answer(InFlight& call, WorkerReply reply) {
   }
   host_.traffic().copied_bytes += end;
   reply.result.copied_bytes += call.bytes + end;
+  reply.result.batch = 0;  // with how many others it ran would tell of these
+  reply.result.calls_wanted = 0;
   reply.result.timings.queue_ns = reply.queue_ns;
   reply.result.timings.agent_ns = static_cast<uint64_t>(now_ns() - call.arrived_ns);
   send(call.request_id, reply.result, pieces, std::move(reply.memory));

@@ -347,6 +347,7 @@ Status WorkerSlot::handle_frame() {
       reply.model = opened->model;
       reply.backend = opened->backend;
       reply.bytes = opened->bytes;
+      reply.calls_wanted = opened->calls_wanted;
       break;
     }
     case wire::Kind::kMemoryAllocated: {
@@ -423,6 +424,7 @@ void WorkerSlot::complete(uint64_t id, WorkerReply reply) {
   if (found == running_.end()) return;  // a request that was given up at the worker's last end
   advance_service();
   Running running = std::move(found->second);
+  if (running.counted && reply.status.ok()) want(running.lane, reply.result.calls_wanted);
   running_.erase(found);
   settle(running, reply.status.ok());
   reply.queue_ns = running.queue_ns;
@@ -656,6 +658,19 @@ void WorkerSlot::settle(const Running& running, bool done) {
   if (const auto* call = std::get_if<wire::Call>(&running.request.message); call != nullptr && done)
     learn(lane, call->operator_name, cost_ns, static_cast<double>(service_at_ns_ - running.started_ns));
   if (lane.running == 0 && !running.lane.empty()) make_room_for_models({}, 0);
+}
+
+// How many calls of a model the worker would like to have at a time, to join them; it changes as the worker learns.
+void WorkerSlot::want(const std::string& lane_name, uint32_t calls) {
+  if (calls == 0 || lane_name.empty()) return;
+  Lane& lane = lanes_[lane_name];
+  const uint32_t most = options_.settings_of(lane_name).calls;
+  calls = std::min(calls, kJoinedHands / 2);
+  if (most != 0) calls = std::min(calls, most);
+  // From now on its calls take one hand together, or each its own.
+  if (lane.running > 0 && (lane.wanted > 1) != (calls > 1))
+    hands_taken_ = calls > 1 ? hands_taken_ - (lane.running - 1) : hands_taken_ + (lane.running - 1);
+  lane.wanted = calls;
 }
 
 void WorkerSlot::learn(Lane& lane, const std::string& operator_name, double cost_ns, double latency_ns) {

@@ -61,7 +61,9 @@ struct WorkerReply {
   std::string backend;            ///< And of AllocateMemory: the one on whose device it lies.
   wire::Description description;  ///< Of Describe.
   uint64_t bytes = 0;             ///< Of OpenModel: the memory that loading it took.
-  wire::CallResult result;        ///< Of Call, with its outputs in `memory`.
+  uint32_t calls_wanted =
+      0;                    ///< Of OpenModel: how many of its calls the worker would like to have at a time.
+  wire::CallResult result;  ///< Of Call, with its outputs in `memory`.
   std::unique_ptr<ResultMemory> memory;
   uint64_t queue_ns = 0;  ///< From submit() until the worker got it.
 };
@@ -235,6 +237,7 @@ class WorkerSlot final : public Polled {
   [[nodiscard]] Status check_deadline(const Queue::Entry& entry, const Experience& known, int64_t now) const;
   void dispatch(Queue::Entry entry, int64_t now);
   void begin(Queue::Entry entry, int64_t now);
+  void want(const std::string& lane_name, uint32_t calls);
   static void learn(Lane& lane, const std::string& operator_name, double cost_ns, double latency_ns);
   void settle(const Running& running, bool done);
   void begin_loading(const std::string& name);

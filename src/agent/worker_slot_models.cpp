@@ -79,6 +79,7 @@ void WorkerSlot::finish_loading(const std::string& name, const WorkerReply& repl
            .backend = reply.backend,
            .bytes = reply.bytes,
            .used_ns = now_ns()};
+  want(name, reply.calls_wanted);
   known_models_[name] = {reply.backend, reply.bytes};
   load_problems_.erase(name);
   if (options_.model_bytes != 0 && reply.bytes > options_.model_bytes) {

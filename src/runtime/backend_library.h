@@ -72,6 +72,7 @@ class BackendLibrary {
   [[nodiscard]] ModelQuantisation quantisation(vaccel_backend_model* model) const;
   [[nodiscard]] const vaccel_backend& table() const { return *table_; }
   [[nodiscard]] vaccel_backend_instance* instance() const { return instance_; }
+  [[nodiscard]] const LogFunction& log() const { return log_; }
 
  private:
   BackendLibrary(const vaccel_backend* table, const LogFunction& log);

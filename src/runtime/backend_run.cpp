@@ -5,6 +5,12 @@
 
 namespace vaccel::runtime {
 
+Status no_memory_for_result(size_t index, const char* name, size_t bytes) {
+  return failure(VACCEL_RESOURCE_EXHAUSTED,
+                 "no memory for result %zu, '%s', of %zu bytes: the limit for results is reached", index,
+                 name != nullptr ? name : "", bytes);
+}
+
 Status BackendRun::failed(vaccel_status code, const char* backend) {
   if (Status status = check_alive(call_); !status.ok()) return status;
   return failure_.outcome(code, backend);
@@ -15,10 +21,7 @@ void* BackendRun::output(void* context, size_t index, const char* name, vaccel_d
   auto* self = static_cast<BackendRun*>(context);
   void* memory = self->outputs_.get(self->outputs_.context, index, name, dtype, rank, shape, bytes);
   if (memory == nullptr && !self->failure_.noted()) {
-    self->failure_.note(
-        failure(VACCEL_RESOURCE_EXHAUSTED,
-                "no memory for result %zu, '%s', of %zu bytes: the limit for results is reached", index,
-                name != nullptr ? name : "", bytes));
+    self->failure_.note(no_memory_for_result(index, name, bytes));
   }
   return memory;
 }

@@ -33,6 +33,9 @@ struct OutputSink {
                const int64_t* shape, size_t bytes);
 };
 
+/// What a run says whose sink has no memory for a result.
+Status no_memory_for_result(size_t index, const char* name, size_t bytes);
+
 class BackendRun {
  public:
   BackendRun(const RuntimeCall& call, std::span<const vaccel_tensor> inputs,

@@ -166,7 +166,24 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const CatalogueEntry& ent
     if (!plan) return Unexpected{plan.error()};
     model->plan_ = std::move(*plan);
   }
+  if (status = model->make_batcher(entry.model); !status.ok()) return Unexpected{std::move(status)};
   return model;
+}
+
+// Nobody knows of a model whether its rows are independent of each other; those of pictures are.
+Status LoadedModel::make_batcher(const ModelDescription& description) {
+  const Status can_join = Batcher::check(inputs_, outputs_);
+  const auto& asked = description.batching.enabled;
+  if (asked.value_or(false) && !can_join.ok()) return can_join.within("[batching] cannot be enabled");
+  const bool joins = can_join.ok() && asked.value_or(description.task != Task::kInfer);
+  batcher_ = std::make_unique<Batcher>(Batcher::Target{.name = description.name,
+                                                       .backend = &backend_.table(),
+                                                       .model = handle_,
+                                                       .inputs = inputs_,
+                                                       .outputs = outputs_,
+                                                       .log = backend_.log()},
+                                       description.batching, joins);
+  return {};
 }
 
 Result<std::unique_ptr<Model>> Model::load(const CatalogueEntry& entry, const Backends& backends) {

@@ -14,6 +14,7 @@
 
 #include "core/status.h"
 #include "runtime/backend_library.h"
+#include "runtime/batcher.h"
 #include "runtime/catalogue.h"
 #include "runtime/model_metadata.h"
 #include "runtime/tensor_facts.h"
@@ -32,7 +33,8 @@ class LoadedModel {
   LoadedModel& operator=(const LoadedModel&) = delete;
 
   [[nodiscard]] BackendLibrary& backend() const { return backend_; }
-  [[nodiscard]] vaccel_backend_model* handle() const { return handle_; }
+  /// Who runs it.
+  [[nodiscard]] Batcher& batcher() const { return *batcher_; }
   [[nodiscard]] const std::vector<TensorFacts>& inputs() const { return inputs_; }
   [[nodiscard]] const std::vector<TensorFacts>& outputs() const { return outputs_; }
   /// What its file says of itself.
@@ -42,6 +44,7 @@ class LoadedModel {
 
  private:
   explicit LoadedModel(BackendLibrary& backend) : backend_(backend) {}
+  Status make_batcher(const ModelDescription& description);
 
   BackendLibrary& backend_;
   FileBytes bytes_;  // empty where the backend keeps its own copy
@@ -50,6 +53,7 @@ class LoadedModel {
   std::vector<TensorFacts> outputs_;
   std::vector<MetadataPair> metadata_;
   std::optional<VisionPlan> plan_;
+  std::unique_ptr<Batcher> batcher_;
 };
 
 class Model {

@@ -379,6 +379,7 @@ Status read_document(TomlDocument& document, const std::string& expected_name, M
     root.mistake("model", "table [model] is missing");
   }
   if (auto table = root.table("image")) model.image = read_image(*table);
+  if (auto table = root.table("batching")) model.batching = read_batching(*table);
   read_task(root, model);
   model.inputs = read_tensor_declarations(root, "inputs");
   model.outputs = read_tensor_declarations(root, "outputs");

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "core/status.h"
+#include "runtime/batching_settings.h"
 #include "runtime/tensor_declaration.h"
 
 namespace vaccel::runtime {
@@ -166,6 +167,7 @@ struct ModelDescription {
   std::optional<DepthOutput> depth;
   std::vector<TensorDeclaration> inputs;  ///< [[inputs]] and [[outputs]]: of formats that do not tell them.
   std::vector<TensorDeclaration> outputs;
+  BatchingSettings batching;  ///< [batching]
 };
 
 /// Reads the text of a model.toml of the model `name` into `model`. INVALID_ARGUMENT: the first mistake, with its place;

@@ -150,6 +150,45 @@ TEST(ModelDescription, ReadsSegmentPoseAndDepth) {
   EXPECT_STREQ(depth_kind_name(depth.depth->kind), "inverse");
 }
 
+TEST(ModelDescription, ReadsBatching) {
+  const std::string classify = "[classify]\noutput = \"y\"\n";
+  const BatchingSettings usual = read("classify", classify).batching;
+  EXPECT_FALSE(usual.enabled);
+  EXPECT_TRUE(usual.tuned);
+  EXPECT_EQ(read("classify", classify + "[batching]\n").batching.max_size, usual.max_size);
+  const BatchingSettings given =
+      read("classify",
+           classify +
+               "[batching]\nenabled = true\nmax_size = 4096\nmax_delay_us = 1000000\ntuned = false\n"
+               "runs = 64\n")
+          .batching;
+  EXPECT_EQ(given.enabled, true);
+  EXPECT_EQ(given.max_size, 4096u);
+  EXPECT_EQ(given.max_delay_us, 1'000'000u);
+  EXPECT_FALSE(given.tuned);
+  EXPECT_EQ(given.runs, 64u);
+  EXPECT_EQ(
+      read("classify", classify + "[batching]\nmax_size = 1\nmax_delay_us = 0\nruns = 1\n").batching.max_size,
+      1u);
+}
+
+TEST(ModelDescription, MistakesInBatchingAreToldWithTheirPlace) {
+  const auto place = [](const char* line) {
+    const std::string words =
+        mistake("classify", std::string("[classify]\noutput = \"y\"\n[batching]\n") + line + "\n");
+    return words.substr(0, words.find(": "));
+  };
+  EXPECT_EQ(place("max_size = 0"), "model.toml:17:12");
+  EXPECT_EQ(place("max_size = 4097"), "model.toml:17:12");
+  EXPECT_EQ(place("max_delay_us = -1"), "model.toml:17:16");
+  EXPECT_EQ(place("max_delay_us = 1000001"), "model.toml:17:16");
+  EXPECT_EQ(place("runs = 0"), "model.toml:17:8");
+  EXPECT_EQ(place("runs = 65"), "model.toml:17:8");
+  EXPECT_EQ(place("tuned = 1"), "model.toml:17:9");
+  EXPECT_EQ(place("enabled = \"yes\""), "model.toml:17:11");
+  EXPECT_EQ(place("size = 4"), "model.toml:17:1");
+}
+
 TEST(ModelDescription, TablesGoWithTheirTask) {
   EXPECT_EQ(mistake("depth", ""), "model.toml:1:1: table [depth] is missing: task \"depth\" needs it");
   EXPECT_EQ(mistake("depth", "[depth]\noutput = \"o\"\nkind = \"metric\"\n[pose]\n"),

@@ -134,6 +134,10 @@ void Runtime::close_model(Model* model) {
   implementation_->models.close(model);
 }
 
+uint32_t Runtime::calls_wanted(const Model& model) {
+  return model.primary().batcher().calls_wanted();
+}
+
 Status Runtime::call(RuntimeCall& call) {
   const auto run = [&]() -> Status {
     if (Status status = check_call(call); !status.ok()) return status;

@@ -71,6 +71,8 @@ class Runtime {
   Result<Model*> open_model(const std::string& name);
   /// Gives back what open_model() returned, once for each time.
   void close_model(Model* model);
+  /// How many calls of an open model its runs would like to have at a time, to join them; 0: it does not.
+  [[nodiscard]] static uint32_t calls_wanted(const Model& model);
 
   /// Runs one call. The sentence of a failure goes to call.error as well as into the status.
   Status call(RuntimeCall& call);

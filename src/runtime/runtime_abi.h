@@ -18,7 +18,7 @@ class Runtime;
 class Model;
 class Memory;
 
-inline constexpr uint32_t kRuntimeAbi = 2;
+inline constexpr uint32_t kRuntimeAbi = 3;
 inline constexpr const char* kRuntimeLibrary = "libvaccel-runtime.so.0";
 inline constexpr const char* kRuntimeEntry = "vaccel_runtime_entry";
 
@@ -56,6 +56,10 @@ struct RuntimeCall {
   /// The device memory (see MemoryPlace) that inputs or results lie in; each once.
   const Memory* const* memories;
   size_t memory_count;
+  uint32_t
+      batch;  ///< Out: how many calls ran together with this one; 0 or 1: it ran alone, or without a model.
+  uint32_t
+      calls_wanted;  ///< Out: how many calls the model would like to have at a time; 0: it does not join them.
 };
 
 /// Where memory lies that allocate_memory() handed out.

@@ -70,9 +70,9 @@ bool is_same(const Call& one, const Call& other) {
 }
 
 bool is_same(const CallResult& one, const CallResult& other) {
-  const auto& [outputs, timings, copied_bytes] = one;
-  return copied_bytes == other.copied_bytes && is_same(timings, other.timings) &&
-         are_same(outputs, other.outputs);
+  const auto& [outputs, timings, copied_bytes, batch, calls_wanted] = one;
+  return copied_bytes == other.copied_bytes && batch == other.batch && calls_wanted == other.calls_wanted &&
+         is_same(timings, other.timings) && are_same(outputs, other.outputs);
 }
 
 Result<Call> CallDecoder::decode(std::span<const std::byte> body, const TensorRules& rules) {

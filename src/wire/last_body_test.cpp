@@ -99,6 +99,12 @@ TEST(LastBody, OfResultsTellsTheirTimesApart) {
   result.copied_bytes = 1;
   EXPECT_NE(text(encoder.encode(result)), first);
   result.copied_bytes = 0;
+  result.batch = 2;
+  EXPECT_NE(text(encoder.encode(result)), first);
+  result.batch = 0;
+  result.calls_wanted = 4;
+  EXPECT_NE(text(encoder.encode(result)), first);
+  result.calls_wanted = 0;
   EXPECT_EQ(text(encoder.encode(result)), first);
 }
 

@@ -43,7 +43,8 @@ std::span<const std::byte> Encoder::encode(const ModelOpened& opened) {
   auto& flat = builder_->flat;
   flat.Clear();
   const auto backend = put_text(flat, opened.backend, kMaxNameBytes);
-  return finish(flat, schema::CreateModelOpened(flat, opened.model, backend, opened.bytes));
+  return finish(flat,
+                schema::CreateModelOpened(flat, opened.model, backend, opened.bytes, opened.calls_wanted));
 }
 
 std::span<const std::byte> Encoder::encode(const CloseModel& close) {
@@ -84,7 +85,8 @@ std::span<const std::byte> Encoder::encode(const CallResult& result) {
   const auto& times = result.timings;
   const schema::Timings timings(times.agent_ns, times.queue_ns, times.worker_ns, times.decode_ns,
                                 times.prepare_ns, times.infer_ns, times.postprocess_ns);
-  const auto body = finish(flat, schema::CreateResult(flat, outputs, &timings, result.copied_bytes));
+  const auto body = finish(flat, schema::CreateResult(flat, outputs, &timings, result.copied_bytes,
+                                                      result.batch, result.calls_wanted));
   builder_->last_result.remember(result, body);
   return body;
 }
@@ -153,6 +155,7 @@ Result<ModelOpened> decode_model_opened(std::span<const std::byte> body) {
         opened.model = source.model();
         opened.backend = check.text(source.backend(), "the backend's name", kMaxNameBytes);
         opened.bytes = source.bytes();
+        opened.calls_wanted = source.calls_wanted();
         return check.done(std::move(opened));
       });
 }
@@ -236,6 +239,8 @@ Result<CallResult> decode_result(std::span<const std::byte> body, const TensorRu
                         .postprocess_ns = times->postprocess_ns()};
     }
     result.copied_bytes = source.copied_bytes();
+    result.batch = source.batch();
+    result.calls_wanted = source.calls_wanted();
     return check.done(std::move(result));
   });
 }

@@ -87,6 +87,7 @@ struct ModelOpened {
   uint32_t model = 0;
   std::string backend;
   uint64_t bytes = 0;  ///< Worker to agent: memory that loading it took.
+  uint32_t calls_wanted = 0;  ///< At a time, to run them together; 0: calls run alone.
 };
 
 struct CloseModel {
@@ -202,6 +203,8 @@ struct CallResult {
   std::vector<Tensor> outputs;
   vaccel_timings timings{};
   uint64_t copied_bytes = 0;  ///< Of tensors, for this call, on the sender's side of the channel.
+  uint32_t batch = 0;         ///< How many calls ran together; 0 or 1: this one alone.
+  uint32_t calls_wanted = 0;  ///< As in ModelOpened, as it is now.
 };
 
 struct Failure {

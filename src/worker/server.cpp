@@ -286,6 +286,7 @@ void Server::handle_open_model(const Frame& frame) {
   auto model = runtime_.open_model(open->name);
   if (!model) return reply_failure(frame.header.request_id, model.error());
   const uint64_t after = private_bytes();
+  const uint32_t calls_wanted = runtime::Runtime::calls_wanted(**model);
   uint32_t handle = 0;
   bool had_it = true;
   {
@@ -303,7 +304,7 @@ void Server::handle_open_model(const Frame& frame) {
   const auto description = runtime_.describe_model(open->name);
   reply(frame.header.request_id,
         wire::ModelOpened{handle, description ? text_or_empty((*description)->backend) : "",
-                          after > before ? after - before : 0});
+                          after > before ? after - before : 0, calls_wanted});
 }
 
 // The agent does this when no call uses the model.
@@ -378,9 +379,10 @@ void Server::handle_call(const Frame& frame, Scratch& scratch) {
   OutputSink sink(call ? *call : none, results_, windows_, memories, scratch);
   Inputs inputs;
   vaccel_timings timings{};
+  runtime::RuntimeCall run{};
   Status status = call ? memories.find(*call, memories_) : call.error();
   if (status.ok()) status = inputs.map(*call, calls_, windows_, memories, scratch);
-  if (status.ok()) status = run_call(*call, frame, inputs.views(), memories, sink, timings);
+  if (status.ok()) status = run_call(*call, frame, inputs.views(), memories, sink, timings, run);
   if (!status.ok() && !sink.status().ok()) status = sink.status();
   {
     const std::lock_guard lock(state_mutex_);
@@ -392,17 +394,19 @@ void Server::handle_call(const Frame& frame, Scratch& scratch) {
   result.copied_bytes += inputs.copied_bytes();
   timings.worker_ns = stopwatch.elapsed_ns();
   result.timings = timings;
+  result.batch = run.batch;
+  result.calls_wanted = run.calls_wanted;
   reply(id, result, pieces);
 }
 
 Status Server::run_call(const wire::Call& call, const Frame& frame, std::span<const vaccel_tensor> inputs,
-                        const CallMemories& memories, OutputSink& sink, vaccel_timings& timings) {
+                        const CallMemories& memories, OutputSink& sink, vaccel_timings& timings,
+                        runtime::RuntimeCall& run) {
   std::vector<vaccel_attribute> attributes;
   attributes.reserve(call.attributes.size());
   for (const wire::Attribute& attribute : call.attributes)
     attributes.push_back(attribute_view(attribute));
 
-  runtime::RuntimeCall run{};
   run.size = sizeof run;
   run.operator_name = call.operator_name.c_str();
   if (call.model != 0) {

@@ -69,7 +69,8 @@ class Server {
   void handle_release(const Frame& frame);
   void handle_allocate_memory(const Frame& frame);
   Status run_call(const wire::Call& call, const Frame& frame, std::span<const vaccel_tensor> inputs,
-                  const CallMemories& memories, OutputSink& sink, vaccel_timings& timings);
+                  const CallMemories& memories, OutputSink& sink, vaccel_timings& timings,
+                  runtime::RuntimeCall& run);
 
   template <typename Message>
   void reply(uint64_t request_id, const Message& message,

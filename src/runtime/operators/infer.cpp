@@ -114,9 +114,8 @@ Status InferOperator::run(RuntimeCall& call) const {
   Status status = order_inputs(model.inputs(), {call.inputs, call.input_count}, ordered);
   if (!status.ok()) return status.within("model '" + call.model->description().name + "'");
 
-  BackendRun run(call, ordered, {}, {call.output_context, call.output}, watcher_);
   const auto infer = [&] {
-    return run.outcome(model.backend().table().model_run(model.handle(), run.get()), model.backend().name());
+    return model.batcher().run(call, ordered, {call.output_context, call.output}, watcher_);
   };
   if (call.timings == nullptr) return infer();
   const Stopwatch watch;

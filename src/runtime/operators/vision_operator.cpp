@@ -112,6 +112,7 @@ class VisionOperator::Run {
         plan_(*loaded.vision_plan()),
         settings_(settings),
         scratch_(scratch),
+        coming_(loaded.batcher()),
         timer_(call.timings),
         results_(call) {}
 
@@ -180,9 +181,8 @@ class VisionOperator::Run {
     input.rank = static_cast<int32_t>(shape.size());
     input.dtype = plan_.dtype;
     scratch_.outputs.begin(loaded_.outputs().size());
-    BackendRun run(call_, {&input, 1}, {}, scratch_.outputs.sink(), vision_.watcher_);
-    Status status = run.outcome(loaded_.backend().table().model_run(loaded_.handle(), run.get()),
-                                loaded_.backend().name());
+    Status status =
+        loaded_.batcher().run(call_, {&input, 1}, scratch_.outputs.sink(), vision_.watcher_, &coming_);
     timer_.done(&vaccel_timings::infer_ns);
     return status.ok() ? check_alive(call_) : status;
   }
@@ -241,6 +241,7 @@ class VisionOperator::Run {
   const VisionPlan& plan_;
   const VisionSettings& settings_;
   VisionScratch& scratch_;
+  Batcher::Coming coming_;
   StageTimer timer_;
   ResultWriter results_;
   std::byte* tensor_ = nullptr;
