@@ -66,7 +66,8 @@ Status Agent::start(std::move_only_function<void(Status)> ready) {
                                     .threads = config_.worker.threads,
                                     .segment_bytes = config_.limits.segment_bytes,
                                     .index = index,
-                                    .spin_us = config_.spin_us});
+                                    .spin_us = config_.spin_us,
+                                    .metrics = metrics_});
     if (!slot) return slot.error();
     workers_.push_back(std::move(*slot));
   }

@@ -9,8 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "agent/agent_state.h"
 #include "agent/config.h"
 #include "agent/log.h"
+#include "agent/metrics.h"
 #include "agent/reactor.h"
 #include "agent/session.h"
 #include "agent/worker_slot.h"
@@ -41,11 +43,17 @@ class Agent final : public SessionHost {
   void detach(const std::string& name, std::move_only_function<void(Status)> done);
   /// How things stand; of VMs, those from number `start` on that go into one body.
   [[nodiscard]] wire::StatusReport status(uint32_t start) const;
+  /// All of it that is now, and what it has done until now.
+  [[nodiscard]] AgentState state() const;
+  [[nodiscard]] const Metrics& metrics() const { return metrics_; }
+  /// UNAVAILABLE: why models cannot be served at present.
+  [[nodiscard]] Status readiness() const;
 
   Reactor& reactor() override { return reactor_; }
   Log& log() override { return log_; }
   const Limits& limits() const override { return config_.limits; }
   Traffic& traffic() override { return traffic_; }
+  Metrics& metrics() override { return metrics_; }
   const runtime::Catalogue& catalogue() const override { return catalogue_; }
   WorkerSlot& worker_for(const std::string& model) override;
   const std::vector<std::unique_ptr<WorkerSlot>>& workers() const override { return workers_; }
@@ -89,6 +97,7 @@ class Agent final : public SessionHost {
   const Config config_;
   const runtime::Catalogue catalogue_;
   const std::vector<std::string> worker_arguments_;
+  Metrics metrics_;                                   // before all that count in it
   std::vector<std::unique_ptr<WorkerSlot>> workers_;  // before sessions_: they hold memory of these
   std::map<std::string, AttachedVm> vms_;
   std::map<uint64_t, std::unique_ptr<Session>> sessions_;

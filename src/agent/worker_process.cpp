@@ -145,6 +145,7 @@ std::string WorkerProcess::collect() {
   }
   pid_ = 0;
   if (WIFEXITED(status)) return "exited with status " + std::to_string(WEXITSTATUS(status));
+  was_killed_ = true;
   const int number = WTERMSIG(status);
   return "was killed by signal " + std::to_string(number) + " (" + ::sigdescr_np(number) + ")";
 }

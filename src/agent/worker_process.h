@@ -42,6 +42,8 @@ class WorkerProcess {
   /// Collects a process that has ended. @return how, for a sentence: "exited with status 1", "was killed by
   /// signal 11 (Segmentation fault)".
   std::string collect();
+  /// Of one that has been collected: whether a signal ended it.
+  [[nodiscard]] bool was_killed() const { return was_killed_; }
 
  private:
   WorkerProcess(pid_t pid, UniqueFd pid_fd, std::unique_ptr<channel::RingChannel> channel,
@@ -52,6 +54,7 @@ class WorkerProcess {
   UniqueFd pid_fd_;
   std::unique_ptr<channel::RingChannel> channel_;
   channel::Segment results_;
+  bool was_killed_ = false;
 };
 
 }  // namespace vaccel::agent

@@ -26,6 +26,11 @@ constexpr uint64_t kMaxInlinePayload = uint64_t{1} << 20;
 constexpr uint64_t kKeepBelow = uint64_t{64} << 20;
 constexpr int64_t kTrimMs = 1'000;
 
+WorkerEnd end_of(const WorkerProcess& process, bool broke_protocol) {
+  if (broke_protocol) return WorkerEnd::kProtocol;
+  return process.was_killed() ? WorkerEnd::kSignal : WorkerEnd::kExit;
+}
+
 }  // namespace
 
 // ---- ResultMemory
@@ -92,6 +97,8 @@ Status WorkerSlot::launch() {
   if (!process) return process.error();
   process_ = std::move(*process);
   ++process_count_;
+  broke_protocol_ = false;
+  options_.metrics.worker_started();
   interest_ = EPOLLIN;
   Status status =
       reactor_.add(process_->channel().fd(), interest_, [this](uint32_t events) { on_channel(events); });
@@ -128,6 +135,7 @@ void WorkerSlot::greet() {
 void WorkerSlot::finish_greeting(Status status) {
   if (!status.ok()) {
     start_error_ = status;
+    if (!process_) options_.metrics.worker_ended(WorkerEnd::kStart);
     log_.error("worker %u does not start: %s", options_.index, status.message().c_str());
     // Nothing will come of what waits: say so rather than let it wait for a worker that may never run.
     for (Queued& queued : std::exchange(queue_, {})) {
@@ -143,6 +151,7 @@ void WorkerSlot::finish_greeting(Status status) {
     ask_for_operators({});
   });
   ready_ = true;
+  last_end_.clear();
   pump();
 }
 
@@ -184,6 +193,7 @@ void WorkerSlot::stop() {
   ready_ = false;
   process_->end(kEndTimeoutMs);
   process_.reset();
+  options_.metrics.worker_ended(WorkerEnd::kStopped);
 }
 
 void WorkerSlot::on_exit() {
@@ -193,6 +203,8 @@ void WorkerSlot::on_exit() {
   windows_.clear();
   const pid_t pid = process_->pid();
   const std::string how = process_->collect();
+  last_end_ = "the worker " + how;
+  options_.metrics.worker_ended(end_of(*process_, broke_protocol_));
   process_.reset();
   releases_.clear();
   if (!stopping_) log_.error("worker %u, pid %d, %s", options_.index, pid, how.c_str());
@@ -289,6 +301,7 @@ bool WorkerSlot::drain_channel(bool ring_only) {
         ring_only ? process_->channel().receive_from_ring() : process_->channel().receive(false);
     if (!event || *event == channel::Event::kClosed) {
       if (!event && event.error().code() == VACCEL_PROTOCOL_ERROR) {
+        broke_protocol_ = true;
         log_.error("worker %u broke the protocol: %s", options_.index, event.error().message().c_str());
       }
       return false;
@@ -302,6 +315,7 @@ bool WorkerSlot::drain_channel(bool ring_only) {
       finish_result();
     }
     if (!status.ok()) {
+      broke_protocol_ = true;
       log_.error("worker %u broke the protocol: %s", options_.index, status.message().c_str());
       return false;
     }
@@ -465,6 +479,34 @@ WorkerSlot::ModelState WorkerSlot::state_of(const std::string& model) const {
   return state;
 }
 
+WorkerNow WorkerSlot::now() const {
+  WorkerNow now{.index = options_.index,
+                .pid = pid(),
+                .ready = ready_,
+                .threads = options_.threads,
+                .starts = process_count_};
+  if (!ready_) now.problem = start_error_.ok() ? last_end_ : start_error_.message();
+  for (const auto& [name, model] : models_)
+    now.models += model.handle != 0 ? 1 : 0;
+  visit_calls(
+      [&](const WorkerRequest&, bool running) { ++(running ? now.calls.running : now.calls.queued); });
+  return now;
+}
+
+void WorkerSlot::visit_calls(const std::function<void(const WorkerRequest&, bool running)>& visit) const {
+  const auto visit_call = [&](const WorkerRequest& request, bool running) {
+    if (request.tenant != nullptr) visit(request, running);
+  };
+  for (const Queued& queued : queue_)
+    visit_call(queued.request, false);
+  for (const auto& [name, model] : models_) {
+    for (const Queued& queued : model.waiting)
+      visit_call(queued.request, false);
+  }
+  for (const auto& [ticket, running] : running_)
+    visit_call(running.request, true);
+}
+
 uint64_t WorkerSlot::submit(WorkerRequest request) {
   const uint64_t ticket = next_id_++;
   Queued queued{ticket, now_ns(), std::move(request)};
@@ -581,6 +623,7 @@ void WorkerSlot::finish_loading(const std::string& name, const WorkerReply& repl
   if (model == models_.end()) return;
   std::vector<Queued> waiting = std::move(model->second.waiting);
   if (!reply.status.ok()) {
+    options_.metrics.model_loaded(name, false);
     load_problems_[name] = reply.status.message();
     log_.warning("model '%s' cannot be loaded: %s", name.c_str(), reply.status.message().c_str());
     models_.erase(model);  // the next call tries again: the operator may have mended it
@@ -588,6 +631,7 @@ void WorkerSlot::finish_loading(const std::string& name, const WorkerReply& repl
       fail_later(std::move(queued), reply.status);
     return;
   }
+  options_.metrics.model_loaded(name, true);
   load_problems_.erase(name);
   model->second.handle = reply.model;
   model->second.backend = reply.backend;
