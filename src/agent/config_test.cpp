@@ -33,6 +33,8 @@ catalogue = "models"
 log = "debug"
 control = "control.sock"
 spin_us = 7
+[metrics]
+listen = "127.0.0.1:9464"
 [limits]
 max_sessions = 10
 max_payload_bytes = 8192
