@@ -74,6 +74,8 @@ max_pixels = 100
   EXPECT_EQ(config->limits.shutdown_timeout_ms, 5);
   EXPECT_EQ(config->control, folder_ / "control.sock");
   EXPECT_EQ(config->spin_us, 7u);
+  ASSERT_TRUE(config->metrics);
+  EXPECT_EQ(config->metrics->text(), "tcp:127.0.0.1:9464");
   EXPECT_FALSE(config->limits.window_enabled);
   EXPECT_EQ(config->limits.session_window_bytes, 16u << 20);
   EXPECT_EQ(config->limits.max_leased_bytes, 8u << 20);

@@ -8,8 +8,8 @@ namespace vaccel::runtime {
 namespace {
 
 // What the agent reads from the same file; it checks these itself.
-constexpr const char* kAgentKeys[] = {"listen", "socket_mode", "log",    "control", "spin_us",
-                                      "limits", "worker",      "window", "device",  "vm"};
+constexpr const char* kAgentKeys[] = {"listen",  "socket_mode", "log",    "control", "spin_us", "limits",
+                                      "metrics", "worker",      "window", "device",  "vm"};
 
 constexpr int64_t kMostEncodedBytes = int64_t{4} << 30;
 constexpr int64_t kMostPixels = int64_t{1} << 30;
