@@ -44,7 +44,10 @@ struct HttpServer::Callbacks {
       server.reactor_.cancel(known->second);
       server.connections_.erase(known);
     }
-    if (what != MHD_CONNECTION_NOTIFY_STARTED) return;
+    if (what != MHD_CONNECTION_NOTIFY_STARTED) {
+      // Where there were as many as may be, the library listens again only in a turn after this one.
+      return server.reactor_.defer([&server] { server.run(); });
+    }
     server.connections_[fd] = server.reactor_.after_ms(kMaxConnectionMs, [&server, fd] {
       server.connections_.erase(fd);
       ::shutdown(fd, SHUT_RDWR);  // the library sees that, and closes it
