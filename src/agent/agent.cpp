@@ -99,7 +99,8 @@ WorkerSlot::Options Agent::options_of(uint32_t index) {
           .model_bytes = worker.model_bytes,
           .settings_of = [this](const std::string& model) { return settings_of(model); },
           .supervision = worker.supervision,
-          .quarantine = &quarantine_};
+          .quarantine = &quarantine_,
+          .metrics = metrics_};
 }
 
 ModelSettings Agent::settings_of(const std::string& model) const {

@@ -10,8 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "agent/agent_state.h"
 #include "agent/config.h"
 #include "agent/log.h"
+#include "agent/metrics.h"
 #include "agent/quarantine.h"
 #include "agent/reactor.h"
 #include "agent/session.h"
@@ -53,11 +55,17 @@ class Agent final : public SessionHost {
   [[nodiscard]] Quarantine& quarantine() { return quarantine_; }
   /// How things stand; of VMs, those from number `start` on that go into one body.
   [[nodiscard]] wire::StatusReport status(uint32_t start) const;
+  /// All of it that is now, and what it has done until now.
+  [[nodiscard]] AgentState state() const;
+  [[nodiscard]] const Metrics& metrics() const { return metrics_; }
+  /// UNAVAILABLE: why models cannot be served at present.
+  [[nodiscard]] Status readiness() const;
 
   Reactor& reactor() override { return reactor_; }
   Log& log() override { return log_; }
   const Limits& limits() const override { return config_.limits; }
   Traffic& traffic() override { return traffic_; }
+  Metrics& metrics() override { return metrics_; }
   const runtime::Catalogue& catalogue() const override { return catalogue_; }
   WorkerSlot& worker_for(const std::string& model) override;
   const std::vector<std::unique_ptr<WorkerSlot>>& workers() const override { return workers_; }
@@ -117,6 +125,7 @@ class Agent final : public SessionHost {
       std::make_shared<Tenant>("", TenantSettings{});  // of who is turned away
   Quarantine quarantine_;
   VmWatch vm_watch_;
+  Metrics metrics_;                                   // before all that count in it
   std::vector<std::unique_ptr<WorkerSlot>> workers_;  // before sessions_: they hold memory of these
   std::map<std::string, AttachedVm> vms_;
   std::map<uint64_t, std::unique_ptr<Session>> sessions_;

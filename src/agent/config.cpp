@@ -50,6 +50,14 @@ void read_listen(TomlTable& root, Config& config) {
   }
 }
 
+void read_metrics(TomlTable table, Config& config) {
+  const auto text = table.string("listen");
+  if (!text || text->empty()) return;
+  auto address = parse_http_address(*text);
+  if (!address) return table.mistake("listen", address.error().message());
+  config.metrics = std::move(*address);
+}
+
 void read_socket_mode(TomlTable& root, Config& config) {
   const auto text = root.string("socket_mode");
   if (!text) return;
@@ -158,6 +166,15 @@ void read_vms(TomlTable& root, const std::filesystem::path& folder, Config& conf
 
 }  // namespace
 
+Result<channel::Endpoint> parse_http_address(const std::string& text) {
+  auto endpoint = channel::parse_endpoint(text.starts_with("unix:") ? text : "tcp:" + text);
+  if (endpoint) return endpoint;
+  return fail(VACCEL_INVALID_ARGUMENT,
+              "'%s' is no address for metrics; it must be like \"127.0.0.1:9464\" or "
+              "\"unix:/run/vaccel/metrics.sock\"",
+              printable(text).c_str());
+}
+
 Result<Config> read_config(const std::filesystem::path& file) {
   auto document = runtime::TomlDocument::read(file, file.filename().string());
   if (!document) return Unexpected{document.error()};
@@ -176,6 +193,7 @@ Result<Config> read_config(const std::filesystem::path& file) {
   if (const auto path = root.string("control"))
     config.control = path->empty() ? "" : (folder / *path).lexically_normal().string();
   take(root, "spin_us", 0, 10'000, config.spin_us);
+  if (auto table = root.table("metrics")) read_metrics(*table, config);
   if (auto table = root.table("limits")) read_limits(*table, config.limits);
   if (auto table = root.table("window")) read_window(*table, config.limits);
   if (auto table = root.table("device")) read_device(*table, config.limits);

@@ -101,8 +101,13 @@ struct Config {
   TenantTables tenants;
   std::map<std::string, ModelSettings, std::less<>> models;
   std::vector<WatchedVms> watched;
+  /// Where /metrics, /healthz and /readyz are; not given: nowhere.
+  std::optional<channel::Endpoint> metrics;
   std::vector<wire::AttachVm> vms;  ///< Attached when the agent starts; checked by find_problem().
 };
+
+/// "127.0.0.1:9464", "[::1]:9464", "localhost:9464" or "unix:/path" for HTTP. INVALID_ARGUMENT.
+Result<channel::Endpoint> parse_http_address(const std::string& text);
 
 /// Reads the agent's keys of a configuration file; the runtime's are let through, its workers read them.
 /// INVALID_ARGUMENT: "vaccel.toml:4:1: ...".

@@ -33,6 +33,8 @@ catalogue = "models"
 log = "debug"
 control = "control.sock"
 spin_us = 7
+[metrics]
+listen = "127.0.0.1:9464"
 [limits]
 max_sessions = 10
 max_payload_bytes = 8192
@@ -72,6 +74,8 @@ max_pixels = 100
   EXPECT_EQ(config->limits.shutdown_timeout_ms, 5);
   EXPECT_EQ(config->control, folder_ / "control.sock");
   EXPECT_EQ(config->spin_us, 7u);
+  ASSERT_TRUE(config->metrics);
+  EXPECT_EQ(config->metrics->text(), "tcp:127.0.0.1:9464");
   EXPECT_FALSE(config->limits.window_enabled);
   EXPECT_EQ(config->limits.session_window_bytes, 16u << 20);
   EXPECT_EQ(config->limits.max_leased_bytes, 8u << 20);

@@ -99,6 +99,13 @@ class FairQueue {
     return take_if([](const Place&) { return true; });
   }
 
+  /// All that wait, in no order.
+  template <typename Visit>
+  void visit(const Visit& visit_entry) const {
+    for (const auto& [ticket, place] : places_)
+      visit_entry(place.flow->lanes.find(place.lane)->second.find(place.order)->second);
+  }
+
   [[nodiscard]] size_t size() const { return places_.size(); }
   [[nodiscard]] bool empty() const { return places_.empty(); }
   /// How many wait in each lane that has any.

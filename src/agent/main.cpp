@@ -14,6 +14,8 @@
 
 #include "agent/agent.h"
 #include "agent/control.h"
+#include "agent/http_server.h"
+#include "agent/metrics_text.h"
 #include "agent/notify.h"
 #include "channel/window_mapping.h"
 #include "core/clock.h"
@@ -30,6 +32,7 @@ struct Flags {
   std::string catalogue;
   std::string log;
   std::optional<std::string> control;
+  std::optional<std::string> metrics;
   bool check = false;
 };
 
@@ -80,6 +83,14 @@ Result<agent::Config> make_config(const Flags& given) {
   if (flags.control)
     config.control = flags.control->empty() ? "" : std::filesystem::absolute(*flags.control).string();
   if (!config.control) config.control = default_control(config);
+  if (flags.metrics) {
+    config.metrics.reset();
+    if (!flags.metrics->empty()) {
+      auto address = agent::parse_http_address(*flags.metrics);
+      if (!address) return Unexpected{address.error()};
+      config.metrics = std::move(*address);
+    }
+  }
   if (config.worker.program.empty()) config.worker.program = find_worker();
   if (!std::filesystem::exists(config.worker.program, error)) {
     return fail(VACCEL_NOT_FOUND, "no worker program at %s; name it in the configuration, [worker] program",
@@ -117,6 +128,23 @@ void reload(agent::Agent& server, agent::Log& log) {
   agent::notify_service_manager("READY=1");
 }
 
+// What a path answers; see docs/operations.md.
+agent::HttpAnswer answer_http(std::string_view path, const agent::Agent& server,
+                              const agent::ProcessReader& process) {
+  if (path == "/metrics") {
+    return {200, "text/plain; version=0.0.4; charset=utf-8",
+            agent::metrics_text(server.metrics(), server.state(), process.read(), VACCEL_VERSION_TEXT)};
+  }
+  constexpr const char* kText = "text/plain; charset=utf-8";
+  if (path == "/healthz") return {200, kText, "ok\n"};
+  if (path == "/readyz") {
+    const Status readiness = server.readiness();
+    return readiness.ok() ? agent::HttpAnswer{200, kText, "ok\n"}
+                          : agent::HttpAnswer{503, kText, readiness.message() + "\n"};
+  }
+  return {404, kText, "there are /metrics, /healthz and /readyz\n"};
+}
+
 int run(Flags& flags) {
   auto config = make_config(flags);
   if (!config) return complain(config.error());
@@ -151,6 +179,8 @@ int run(Flags& flags) {
     log.warning("there is no model: no catalogue is configured, or it is empty");
 
   const std::string control_path = *config->control;
+  const std::optional<channel::Endpoint> metrics_address = config->metrics;
+  const mode_t socket_mode = config->socket_mode;
   agent::Agent server(**reactor, log, std::move(*config), std::move(catalogue), std::move(worker_arguments),
                       [&flags] { return make_config(flags); });
   Status failed;
@@ -167,6 +197,16 @@ int run(Flags& flags) {
   agent::Control control(**reactor, log, server);
   if (!control_path.empty()) status = control.listen(control_path);
   if (!status.ok()) return complain(status);
+  const agent::ProcessReader process;
+  std::unique_ptr<agent::HttpServer> http;
+  if (metrics_address) {
+    auto made =
+        agent::HttpServer::listen(**reactor, *metrics_address, socket_mode,
+                                  [&](std::string_view path) { return answer_http(path, server, process); });
+    if (!made) return complain(made.error().within("metrics"));
+    http = std::move(*made);
+    log.info("metrics at %s", metrics_address->text().c_str());
+  }
   status = (*reactor)->add(signals->get(), EPOLLIN, [&](uint32_t) {
     signalfd_siginfo signal{};
     while (::read(signals->get(), &signal, sizeof signal) == sizeof signal) {
@@ -208,6 +248,10 @@ int main(int argc, char** argv) {
       "--control", flags.control,
       "Where vaccelctl connects, a unix socket, instead of the configuration's; \"\": nowhere. Default: "
       "/run/vaccel/control.sock, if the agent listens on its default endpoint");
+  app.add_option(
+      "--metrics", flags.metrics,
+      "Where /metrics, /healthz and /readyz are, instead of the configuration's: 127.0.0.1:PORT or "
+      "unix:/path; \"\": nowhere, the default");
   app.add_flag("--check", flags.check, "Check configuration and catalogue, and exit");
   app.set_version_flag("--version", "vacceld " VACCEL_VERSION_TEXT);
   try {

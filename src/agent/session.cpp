@@ -19,8 +19,6 @@ constexpr int64_t kGreetingTimeoutMs = 10'000;
 constexpr uint64_t kMaxUnsentBytes = uint64_t{1} << 20;
 /// Events served at one go before other sessions have their turn.
 constexpr int kEventsAtOnce = 32;
-/// The agent's own operators; see handle_own_operator().
-constexpr const char* kEcho = "vaccel.echo";
 constexpr uint64_t kMaxEchoBytes = 64 * 1024;
 
 uint32_t random_handle() {
@@ -42,6 +40,11 @@ uint64_t bytes_to_copy(const wire::Call& call) {
   return bytes;
 }
 
+// What a caller gets that did not ask for the stages.
+void forget_stages(vaccel_timings& timings) {
+  timings.decode_ns = timings.prepare_ns = timings.infer_ns = timings.postprocess_ns = 0;
+}
+
 }  // namespace
 
 // A call that a worker has or will get. It outlives its session when that goes first: the worker may still be
@@ -51,6 +54,7 @@ struct Session::InFlight {
   uint64_t request_id;
   wire::Call call;
   std::string model;
+  CallMetrics& metrics;
   std::optional<uint64_t> memory;  // in the worker's calls segment
   uint64_t bytes = 0;              // of payload
   uint64_t copied_bytes = 0;       // what the worker copies out of the window
@@ -63,10 +67,11 @@ struct Session::InFlight {
   int64_t deadline_ns = 0;
   uint64_t ticket = 0;
   bool answered = false;
+  bool wants_timings = false;
   Reactor::TimerId deadline_timer;
 
-  InFlight(WorkerSlot& slot, uint64_t id, wire::Call message)
-      : worker(slot), request_id(id), call(std::move(message)) {}
+  InFlight(WorkerSlot& slot, uint64_t id, wire::Call message, CallMetrics& counts)
+      : worker(slot), request_id(id), call(std::move(message)), metrics(counts) {}
   InFlight(const InFlight&) = delete;
   InFlight& operator=(const InFlight&) = delete;
   ~InFlight() {
@@ -84,6 +89,7 @@ Session::Session(SessionHost& host, uint64_t id, UniqueFd socket, Origin origin,
       next_handle_(random_handle()),
       taken_(std::move(taken)),
       memory_(host.limits(), host.traffic(), random_handle()),
+      metrics_(host.metrics(), origin_.tenant->name()),
       self_(std::make_shared<Session*>(this)) {}
 
 Session::~Session() {
@@ -97,6 +103,7 @@ Session::~Session() {
   // Nobody waits for these any more.
   for (auto& [id, call] : calls_) {
     host_.reactor().cancel(call->deadline_timer);
+    call->metrics.ended(VACCEL_CANCELLED);
     if (call->ticket != 0) call->worker.cancel(call->ticket);
   }
   for (const uint64_t ticket : allocations_)
@@ -110,6 +117,7 @@ Status Session::start() {
 }
 
 void Session::refuse(const Status& status) {
+  metrics_.refused(Refusal::kSessions);
   send_failure(0, status);
   close_after_sending();
 }
@@ -225,6 +233,7 @@ void Session::take_in(bool ring_only) {
       if (event.error().code() == VACCEL_PROTOCOL_ERROR) {
         host_.log().warning("session %llu (%s): %s", static_cast<unsigned long long>(id_),
                             origin_.peer.c_str(), event.error().message().c_str());
+        metrics_.protocol_error();
         send_failure(0, event.error());
         return close_after_sending();
       }
@@ -254,6 +263,7 @@ void Session::take_in(bool ring_only) {
     if (const Status status = handle_frame(); !status.ok()) {
       // What the frame says cannot be done: its sender is told. A broken frame also ends the session.
       send_failure(request_id, status);
+      count_refusal(status);
       if (status.code() == VACCEL_PROTOCOL_ERROR) {
         host_.log().warning("session %llu (%s): %s", static_cast<unsigned long long>(id_),
                             origin_.peer.c_str(), status.message().c_str());
@@ -264,6 +274,11 @@ void Session::take_in(bool ring_only) {
   }
   watch_frame_time();
   receive_later();
+}
+
+void Session::count_refusal(const Status& status) {
+  if (status.code() == VACCEL_PROTOCOL_ERROR) return metrics_.protocol_error();
+  metrics_.refused(draining_ ? Refusal::kShuttingDown : refusal_of(status.code()));
 }
 
 Status Session::handle_frame() {
@@ -394,7 +409,8 @@ Status Session::handle_call() {
   if (!model) return model.error();
   WorkerSlot* const holder = memory_.worker_of(*call);
   WorkerSlot& worker = holder != nullptr ? *holder : host_.worker_for(*model);
-  auto in_flight = std::make_shared<InFlight>(worker, header.request_id, std::move(*call));
+  CallMetrics& metrics = metrics_.calls_of(call->operator_name, *model, host_.workers());
+  auto in_flight = std::make_shared<InFlight>(worker, header.request_id, std::move(*call), metrics);
   in_flight->model = std::move(*model);
   if (Status status = permit_backend(in_flight->call, in_flight->model, worker); !status.ok()) return status;
   if (Status status = resolve_memory(*in_flight, header.payload_bytes); !status.ok()) return status;
@@ -509,6 +525,7 @@ Status Session::handle_own_operator(wire::Call call, bool echoes) {
     window_bytes = *bytes;
   }
   count_call(header.payload_bytes, window_bytes);
+  own_.metrics = &metrics_.calls_of(call.operator_name, {}, host_.workers());
   own_.request_id = header.request_id;
   own_.result = {};
   own_.result.copied_bytes = header.payload_bytes;
@@ -522,7 +539,7 @@ Status Session::handle_own_operator(wire::Call call, bool echoes) {
   } else {
     // To where a worker would read it.
     WorkerSlot& worker = host_.worker_for({});
-    auto in_flight = std::make_shared<InFlight>(worker, header.request_id, wire::Call{});
+    auto in_flight = std::make_shared<InFlight>(worker, header.request_id, wire::Call{}, *own_.metrics);
     in_flight->memory = worker.allocate(header.payload_bytes);
     if (!in_flight->memory) {
       own_.request_id = 0;
@@ -540,6 +557,7 @@ Status Session::handle_own_operator(wire::Call call, bool echoes) {
 
 void Session::answer_own_operator() {
   own_.discarded.reset();
+  own_.metrics->ended(VACCEL_OK);
   if (window_) (void)window_->translate(own_.result, own_.held);  // places that were checked a moment ago
   const std::span<const std::byte> payload(own_.payload);
   struct Kept final : channel::Retained {
@@ -550,6 +568,7 @@ void Session::answer_own_operator() {
     kept = std::make_unique<Kept>();
     kept->bytes = std::exchange(own_.payload, {});
     own_.result.copied_bytes += payload.size();
+    metrics_.count_bytes(payload.size(), 0);
   }
   send(std::exchange(own_.request_id, 0), own_.result,
        payload.empty() ? std::span<const std::span<const std::byte>>{} : std::span(&payload, 1),
@@ -563,6 +582,7 @@ void Session::count_call(uint64_t payload_bytes, uint64_t window_bytes) {
   ++traffic.calls;
   traffic.copied_bytes += payload_bytes;
   traffic.window_bytes += window_bytes;
+  metrics_.count_bytes(payload_bytes, window_bytes);
 }
 
 void Session::submit(const std::shared_ptr<InFlight>& call) {
@@ -581,10 +601,13 @@ void Session::submit(const std::shared_ptr<InFlight>& call) {
     });
   }
   const int32_t priority = call->call.priority;
+  // For the metrics the worker always measures: a few readings of the clock.
+  call->wants_timings = std::exchange(call->call.timings, true);
   WorkerRequest request{.message = std::move(call->call),
                         .model = call->model,
                         .deadline_ns = call->deadline_ns,
                         .tenant = origin_.tenant,
+                        .figures = &metrics_.tenant(),
                         .priority = priority,
                         .done = {}};
   if (!call->held.empty()) request.window = window_->shared();
@@ -601,6 +624,7 @@ void Session::give_up(InFlight& call, Status status) {
   call.answered = true;
   ++host_.traffic().failed_calls;
   ++origin_.tenant->failed_calls;
+  call.metrics.ended(status.code());
   calls_.erase(call.request_id);
   ++given_up_;
   send_failure(call.request_id, status);
@@ -625,15 +649,19 @@ void Session::answer(InFlight& call, WorkerReply reply) {
   if (reply.status.ok() && window_) {
     if (const auto bytes = window_->translate(reply.result, call.held)) {
       host_.traffic().window_bytes += *bytes;
+      metrics_.count_bytes(0, *bytes);
     } else {
       reply.status = bytes.error();
     }
   }
   if (reply.status.ok()) reply.status = memory_.translate(reply.result, call.held_memories);
-  origin_.tenant->call_took(static_cast<uint64_t>(now_ns() - call.arrived_ns));
+  reply.result.timings.queue_ns = reply.queue_ns;
+  reply.result.timings.agent_ns = static_cast<uint64_t>(now_ns() - call.arrived_ns);
+  origin_.tenant->call_took(reply.result.timings.agent_ns);
   if (!reply.status.ok()) {
     ++host_.traffic().failed_calls;
     ++origin_.tenant->failed_calls;
+    call.metrics.ended(reply.status.code(), reply.result.timings, 1);
     return send_failure(call.request_id, reply.status);
   }
   static constexpr std::array<std::byte, wire::kTensorAlignment> kPadding{};
@@ -651,6 +679,7 @@ void Session::answer(InFlight& call, WorkerReply reply) {
   }
   const Limits& limits = host_.limits();
   if (end > limits.max_payload_bytes || end + channel_.unsent_bytes() > limits.max_session_bytes_in_flight) {
+    call.metrics.ended(VACCEL_RESOURCE_EXHAUSTED, reply.result.timings, 1);
     return send_failure(
         call.request_id,
         failure(VACCEL_RESOURCE_EXHAUSTED,
@@ -661,11 +690,12 @@ void Session::answer(InFlight& call, WorkerReply reply) {
                 static_cast<unsigned long long>(limits.max_session_bytes_in_flight)));
   }
   host_.traffic().copied_bytes += end;
+  metrics_.count_bytes(end, 0);
+  call.metrics.ended(VACCEL_OK, reply.result.timings, std::max(1u, reply.result.batch));
   reply.result.copied_bytes += call.bytes + end;
   reply.result.batch = 0;  // with how many others it ran would tell of these
   reply.result.calls_wanted = 0;
-  reply.result.timings.queue_ns = reply.queue_ns;
-  reply.result.timings.agent_ns = static_cast<uint64_t>(now_ns() - call.arrived_ns);
+  if (!call.wants_timings) forget_stages(reply.result.timings);
   send(call.request_id, reply.result, pieces, std::move(reply.memory));
 }
 

@@ -16,6 +16,7 @@
 #include "agent/log.h"
 #include "agent/reactor.h"
 #include "agent/session_memory.h"
+#include "agent/session_metrics.h"
 #include "agent/session_window.h"
 #include "agent/traffic.h"
 #include "agent/vm.h"
@@ -27,7 +28,8 @@
 
 namespace vaccel::agent {
 
-/// An operator of the agent's own, which no worker knows; see handle_own_operator().
+/// The agent's own operators, of which no worker knows the second; see handle_own_operator().
+inline constexpr const char* kEcho = "vaccel.echo";
 inline constexpr const char* kDiscard = "vaccel.discard";
 
 /// What a session needs of the agent around it.
@@ -38,6 +40,7 @@ class SessionHost {
   virtual Log& log() = 0;
   virtual const Limits& limits() const = 0;
   virtual Traffic& traffic() = 0;
+  virtual Metrics& metrics() = 0;
   virtual const runtime::Catalogue& catalogue() const = 0;
   /// The worker for a model; for "" the least busy one.
   virtual WorkerSlot& worker_for(const std::string& model) = 0;
@@ -82,6 +85,7 @@ class Session final : public Polled {
   void take_in(bool ring_only);
   void receive_later();
   Status handle_frame();
+  void count_refusal(const Status& status);
   Status handle_greeting();
   Status handle_call();
   Status handle_open_model();
@@ -155,6 +159,7 @@ class Session final : public Polled {
   std::shared_ptr<InFlight> receiving_;  // whose payload is arriving
   struct {
     uint64_t request_id = 0;  // 0: none
+    CallMetrics* metrics = nullptr;
     wire::CallResult result;
     std::vector<std::byte> payload;
     HeldLeases held;
@@ -173,6 +178,7 @@ class Session final : public Polled {
   SessionMemory memory_;
   std::set<uint64_t> allocations_;  // tickets of requests at its worker
   std::shared_ptr<WindowLease> ring_lease_;
+  SessionMetrics metrics_;
   std::shared_ptr<Session*> self_;  // nulled when this session goes: what a late reply finds
 };
 

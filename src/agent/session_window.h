@@ -30,6 +30,7 @@ class SessionWindow {
   [[nodiscard]] Window& window() const { return *window_; }
   [[nodiscard]] const std::shared_ptr<Window>& shared() const { return window_; }
   [[nodiscard]] uint64_t leased_bytes() const { return leased_bytes_; }
+  [[nodiscard]] size_t leases() const { return leases_.size(); }
 
   /// INVALID_ARGUMENT; RESOURCE_EXHAUSTED: this session's limits, its tenant's, or the window has no such piece left.
   Result<wire::Leased> lease(const wire::Lease& wanted);

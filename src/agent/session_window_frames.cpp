@@ -103,7 +103,10 @@ Status Session::handle_lease() {
   if (!window_) return failure(VACCEL_INVALID_ARGUMENT, "this session has no window to lease from");
   const auto leased = window_->lease(*wanted);
   if (!leased) return leased.error();
-  if (!origin_.vm) host_.traffic().leased_bytes += leased->bytes;
+  if (!origin_.vm) {
+    host_.traffic().leased_bytes += leased->bytes;
+    ++host_.traffic().leases;
+  }
   send(channel_.header().request_id, *leased);
   return {};
 }
@@ -115,11 +118,15 @@ Status Session::handle_release() {
   if (!window_)
     return failure(VACCEL_PROTOCOL_ERROR, "a client may not send a release frame before it has a window");
   const uint64_t before = window_->leased_bytes();
+  const size_t leases_before = window_->leases();
   Status status;
   for (const uint64_t offset : release->offsets) {
     if (Status one = window_->release(offset); !one.ok()) status = std::move(one);
   }
-  if (!origin_.vm) host_.traffic().leased_bytes -= before - window_->leased_bytes();
+  if (!origin_.vm) {
+    host_.traffic().leased_bytes -= before - window_->leased_bytes();
+    host_.traffic().leases -= leases_before - window_->leases();
+  }
   return status;
 }
 
@@ -128,7 +135,9 @@ void Session::count_window(int change) {
   if (!window_ || origin_.vm) return;
   Traffic& traffic = host_.traffic();
   traffic.windows = static_cast<uint32_t>(static_cast<int>(traffic.windows) + change);
-  if (change < 0) traffic.leased_bytes -= window_->leased_bytes();
+  if (change > 0) return;
+  traffic.leased_bytes -= window_->leased_bytes();
+  traffic.leases -= window_->leases();
 }
 
 }  // namespace vaccel::agent

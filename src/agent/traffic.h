@@ -16,6 +16,7 @@ struct Traffic {
   uint64_t window_bytes = 0;  ///< Of tensors that lay in a window and were not moved by the agent.
   // Now, of sessions with a window of their own; what VMs have is read from their windows:
   uint32_t windows = 0;
+  uint64_t leases = 0;
   uint64_t leased_bytes = 0;
   // Now, and something is decided by it: what all sessions together may have.
   uint64_t device_bytes = 0;  ///< Of device buffers.

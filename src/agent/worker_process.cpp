@@ -146,7 +146,7 @@ std::string WorkerProcess::collect() {
   pid_ = 0;
   if (WIFEXITED(status)) return "exited with status " + std::to_string(WEXITSTATUS(status));
   const int number = WTERMSIG(status);
-  was_killed_ = number == SIGKILL;
+  end_signal_ = number;
   return "was killed by signal " + std::to_string(number) + " (" + ::sigdescr_np(number) + ")";
 }
 

@@ -42,8 +42,8 @@ class WorkerProcess {
   /// Collects a process that has ended. @return how, for a sentence: "exited with status 1", "was killed by
   /// signal 11 (Segmentation fault)".
   std::string collect();
-  /// Of one that was collected: whether SIGKILL ended it, which no fault of its own does.
-  [[nodiscard]] bool was_killed() const { return was_killed_; }
+  /// Of one that was collected: the signal that ended it; 0: none did.
+  [[nodiscard]] int end_signal() const { return end_signal_; }
 
  private:
   WorkerProcess(pid_t pid, UniqueFd pid_fd, std::unique_ptr<channel::RingChannel> channel,
@@ -51,10 +51,10 @@ class WorkerProcess {
       : pid_(pid), pid_fd_(std::move(pid_fd)), channel_(std::move(channel)), results_(std::move(results)) {}
 
   pid_t pid_;
-  bool was_killed_ = false;
   UniqueFd pid_fd_;
   std::unique_ptr<channel::RingChannel> channel_;
   channel::Segment results_;
+  int end_signal_ = 0;
 };
 
 }  // namespace vaccel::agent

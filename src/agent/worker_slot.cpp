@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <iterator>
+#include <csignal>
 
 #include "core/clock.h"
 #include "wire/limits.h"
@@ -33,6 +33,11 @@ constexpr uint64_t kMaxInlinePayload = uint64_t{1} << 20;
 /// have those who take turns in it take its pages anew for each call.
 constexpr uint64_t kKeepBelow = uint64_t{64} << 20;
 constexpr int64_t kTrimMs = 1'000;
+
+WorkerEnd end_of(const WorkerProcess& process, bool broke_protocol) {
+  if (broke_protocol) return WorkerEnd::kProtocol;
+  return process.end_signal() != 0 ? WorkerEnd::kSignal : WorkerEnd::kExit;
+}
 
 }  // namespace
 
@@ -104,6 +109,8 @@ Status WorkerSlot::launch() {
   if (!process) return process.error();
   process_ = std::move(*process);
   ++process_count_;
+  broke_protocol_ = false;
+  options_.metrics.worker_started();
   interest_ = EPOLLIN;
   Status status =
       reactor_.add(process_->channel().fd(), interest_, [this](uint32_t events) { on_channel(events); });
@@ -146,6 +153,7 @@ void WorkerSlot::start_own(uint64_t id, decltype(WorkerRequest::message) message
 void WorkerSlot::finish_greeting(Status status) {
   if (!status.ok()) {
     start_error_ = status;
+    if (!process_) options_.metrics.worker_ended(WorkerEnd::kStart);
     log_.error("worker %u does not start: %s", options_.index, status.message().c_str());
     // Nothing will come of what waits: say so rather than let it wait for a worker that may never run.
     for (Queue::Entry& entry : queue_.take_all())
@@ -160,6 +168,7 @@ void WorkerSlot::finish_greeting(Status status) {
     ask_for_operators({});
   });
   ready_ = true;
+  last_end_.clear();
   pump();
 }
 
@@ -201,6 +210,7 @@ void WorkerSlot::stop() {
   ready_ = false;
   process_->end(kEndTimeoutMs);
   process_.reset();
+  options_.metrics.worker_ended(WorkerEnd::kStopped);
 }
 
 void WorkerSlot::on_exit() {
@@ -210,7 +220,10 @@ void WorkerSlot::on_exit() {
   windows_.clear();
   const pid_t pid = process_->pid();
   const std::string how = process_->collect();
-  const bool from_outside = process_->was_killed() && end_reason_.empty();
+  // No fault of a process's own ends it so.
+  const bool from_outside = process_->end_signal() == SIGKILL && end_reason_.empty();
+  last_end_ = "the worker " + how;
+  options_.metrics.worker_ended(end_of(*process_, broke_protocol_));
   process_.reset();
   releases_.clear();
   const std::string why = end_reason_.empty() ? how : "was ended, for " + std::exchange(end_reason_, {});
@@ -310,6 +323,7 @@ bool WorkerSlot::drain_channel(bool ring_only) {
         ring_only ? process_->channel().receive_from_ring() : process_->channel().receive(false);
     if (!event || *event == channel::Event::kClosed) {
       if (!event && event.error().code() == VACCEL_PROTOCOL_ERROR) {
+        broke_protocol_ = true;
         log_.error("worker %u broke the protocol: %s", options_.index, event.error().message().c_str());
       }
       return false;
@@ -323,6 +337,7 @@ bool WorkerSlot::drain_channel(bool ring_only) {
       finish_result();
     }
     if (!status.ok()) {
+      broke_protocol_ = true;
       log_.error("worker %u broke the protocol: %s", options_.index, status.message().c_str());
       return false;
     }
@@ -484,6 +499,29 @@ void WorkerSlot::fail_later(Queued queued, Status status) {
     reply.queue_ns = static_cast<uint64_t>(now_ns() - lost.since_ns);
     lost.request.done(std::move(reply));
   });
+}
+
+WorkerNow WorkerSlot::now() const {
+  WorkerNow now{.index = options_.index,
+                .pid = pid(),
+                .ready = ready_,
+                .threads = options_.threads,
+                .starts = process_count_};
+  if (!ready_) now.problem = start_error_.ok() ? last_end_ : start_error_.message();
+  for (const auto& [name, model] : models_)
+    now.models += model.state == LoadedModel::State::kLoaded ? 1 : 0;
+  visit_calls(
+      [&](const WorkerRequest&, bool running) { ++(running ? now.calls.running : now.calls.queued); });
+  return now;
+}
+
+void WorkerSlot::visit_calls(const std::function<void(const WorkerRequest&, bool running)>& visit) const {
+  const auto visit_call = [&](const WorkerRequest& request, bool running) {
+    if (request.figures != nullptr) visit(request, running);
+  };
+  queue_.visit([&](const Queue::Entry& entry) { visit_call(entry.item.request, false); });
+  for (const auto& [ticket, running] : running_)
+    visit_call(running.request, true);
 }
 
 uint64_t WorkerSlot::submit(WorkerRequest request) {

@@ -17,9 +17,11 @@
 #include <variant>
 #include <vector>
 
+#include "agent/agent_state.h"
 #include "agent/config.h"
 #include "agent/fair_queue.h"
 #include "agent/log.h"
+#include "agent/metrics.h"
 #include "agent/quarantine.h"
 #include "agent/reactor.h"
 #include "agent/window.h"
@@ -70,11 +72,12 @@ struct WorkerReply {
 
 struct WorkerRequest {
   std::variant<wire::OpenModel, wire::Describe, wire::AllocateMemory, wire::Call> message;
-  std::shared_ptr<Window> window;  ///< Of a call: what its tensors refer to; shared with the session.
-  std::string model;               ///< Of a call: the name of the model to load first; "" for none.
-  int64_t deadline_ns = 0;         ///< Not given to the worker after this; 0: none.
-  std::shared_ptr<Tenant> tenant;  ///< Whose it is; shared with its sessions.
-  int32_t priority = 0;            ///< Among the tenant's: greater ones first.
+  std::shared_ptr<Window> window;          ///< Of a call: what its tensors refer to; shared with the session.
+  std::string model;                       ///< Of a call: the name of the model to load first; "" for none.
+  int64_t deadline_ns = 0;                 ///< Not given to the worker after this; 0: none.
+  std::shared_ptr<Tenant> tenant;          ///< Whose it is; shared with its sessions.
+  const TenantMetrics* figures = nullptr;  ///< Of a call: where it counts.
+  int32_t priority = 0;                    ///< Among the tenant's: greater ones first.
   std::move_only_function<void(WorkerReply)> done;  ///< Called exactly once, never within submit().
 };
 
@@ -94,6 +97,7 @@ class WorkerSlot final : public Polled {
     std::function<ModelSettings(const std::string& model)> settings_of;
     Supervision supervision;
     Quarantine* quarantine = nullptr;  ///< Outlives the slot.
+    Metrics& metrics;                  ///< Outlives the slot.
   };
   static Result<std::unique_ptr<WorkerSlot>> create(Reactor& reactor, Log& log, Options options);
   ~WorkerSlot();
@@ -168,6 +172,12 @@ class WorkerSlot final : public Polled {
   /// What a call can name there; nothing before the first process has told.
   [[nodiscard]] const std::vector<wire::OperatorInfo>& operators() const { return operators_; }
   [[nodiscard]] pid_t pid() const { return process_ ? process_->pid() : 0; }
+
+  // ---- For whoever tells how things stand
+
+  [[nodiscard]] WorkerNow now() const;
+  /// Each call that waits here or is with the worker: `visit(request, whether it is)`.
+  void visit_calls(const std::function<void(const WorkerRequest&, bool running)>& visit) const;
 
  private:
   friend class ResultMemory;
@@ -285,8 +295,10 @@ class WorkerSlot final : public Polled {
   bool ready_ = false;
   bool stopping_ = false;
   int64_t launched_ns_ = 0;
-  uint32_t failures_ = 0;  // starts in a row that did not last
-  Status start_error_;     // why the last start failed
+  uint32_t failures_ = 0;        // starts in a row that did not last
+  Status start_error_;           // why the last start failed
+  bool broke_protocol_ = false;  // the present process: why it is being killed
+  std::string last_end_;         // how the last process ended, while none is ready
   Reactor::TimerId restart_timer_;
   std::move_only_function<void(Status)> on_first_ready_;
   std::vector<wire::BackendInfo> backends_;

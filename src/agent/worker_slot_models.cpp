@@ -68,6 +68,7 @@ void WorkerSlot::finish_loading(const std::string& name, const WorkerReply& repl
   const auto entry = models_.find(name);
   if (entry == models_.end()) return;
   LoadedModel& model = entry->second;
+  options_.metrics.model_loaded(name, reply.status.ok());
   if (!reply.status.ok()) {
     load_problems_[name] = reply.status.message();
     log_.warning("model '%s' cannot be loaded: %s", name.c_str(), reply.status.message().c_str());

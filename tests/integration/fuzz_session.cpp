@@ -42,7 +42,9 @@ class Host final : public agent::SessionHost {
     limits_.max_leases = 8;
     limits_.max_device_bytes = 8192;
     limits_.max_device_buffers = 4;
-    workers_.push_back(agent::WorkerSlot::create(*reactor_, log_, {.segment_bytes = kSegmentBytes}).value());
+    workers_.push_back(
+        agent::WorkerSlot::create(*reactor_, log_, {.segment_bytes = kSegmentBytes, .metrics = metrics_})
+            .value());
   }
   ~Host() override {
     session_.reset();
@@ -53,6 +55,7 @@ class Host final : public agent::SessionHost {
   agent::Log& log() override { return log_; }
   const agent::Limits& limits() const override { return limits_; }
   agent::Traffic& traffic() override { return traffic_; }
+  agent::Metrics& metrics() override { return metrics_; }
   const runtime::Catalogue& catalogue() const override { return catalogue_; }
   agent::WorkerSlot& worker_for(const std::string& /*model*/) override { return *workers_.front(); }
   const std::vector<std::unique_ptr<agent::WorkerSlot>>& workers() const override { return workers_; }
@@ -105,6 +108,7 @@ class Host final : public agent::SessionHost {
   }
 
   agent::Log& log_;
+  agent::Metrics metrics_;
   std::unique_ptr<agent::Reactor> reactor_;
   agent::Limits limits_;
   agent::Traffic traffic_;
