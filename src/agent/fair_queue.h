@@ -57,7 +57,8 @@ class FairQueue {
     }
   }
 
-  /// The next one of a lane that `has_room`, and of a tenant that `may_run` there; nothing: there is none.
+  /// The next one of a lane that `has_room`, and that `may_run`; nothing: there is none. A call that may not holds up those
+  /// of its tenant and lane behind it.
   template <typename HasRoom, typename MayRun>
   std::optional<Entry> pop(const HasRoom& has_room, const MayRun& may_run) {
     const bool any = std::ranges::any_of(lane_sizes_, [&](const auto& lane) { return has_room(lane.first); });
@@ -180,7 +181,7 @@ class FairQueue {
                                                  const MayRun& may_run) {
     const std::map<Order, Entry>* best = nullptr;
     for (const auto& [name, lane] : flow.lanes) {
-      if (!has_room(name) || !may_run(*flow.tenant, name)) continue;
+      if (!has_room(name) || !may_run(lane.begin()->second)) continue;
       if (best == nullptr || lane.begin()->first < best->begin()->first) best = &lane;
     }
     return best;

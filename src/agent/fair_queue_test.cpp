@@ -15,7 +15,7 @@ std::shared_ptr<Tenant> tenant(const std::string& name, uint32_t weight = 1) {
 }
 
 constexpr auto kAnyLane = [](const std::string&) { return true; };
-constexpr auto kAnybody = [](const Tenant&, const std::string&) { return true; };
+constexpr auto kAnybody = [](const Queue::Entry&) { return true; };
 
 class FairQueueTest : public ::testing::Test {
  protected:
@@ -171,7 +171,7 @@ TEST_F(FairQueueTest, WhoMayNotRunIsPassedOver) {
   const auto other = tenant("other");
   push(one, 1, "model");
   const uint64_t allowed = push(other, 1, "model");
-  const auto may_run = [&](const Tenant& whose, const std::string&) { return &whose != one.get(); };
+  const auto may_run = [&](const Queue::Entry& entry) { return entry.tenant != one; };
   EXPECT_EQ(queue_.pop(kAnyLane, may_run)->ticket, allowed);
   EXPECT_FALSE(queue_.pop(kAnyLane, may_run));
 }

@@ -30,6 +30,7 @@ class Quarantine {
   void worker_ended(const std::vector<Suspect>& suspects, int64_t now_ns);
   /// Whether something is held against it: then a worker runs it for one tenant at a time, so that its next end tells whose
   /// fault it was.
+  [[nodiscard]] bool suspects_anybody() const { return !records_.empty(); }
   [[nodiscard]] bool suspects(const Suspect& suspect, int64_t now_ns) const;
   /// UNAVAILABLE, with the time to wait: not at present.
   [[nodiscard]] Status check(const std::string& tenant, const std::string& subject, int64_t now_ns) const;

@@ -592,9 +592,7 @@ void WorkerSlot::pump() {
   begin_wanted_loads();
   const int64_t now = now_ns();
   const auto has_room = [this](const std::string& lane) { return lane_has_room(lane); };
-  const auto may = [this, now](const Tenant& tenant, const std::string& lane) {
-    return may_run(tenant, lane, now);
-  };
+  const auto may = [this, now](const Queue::Entry& entry) { return may_run(entry, now); };
   while (ready_) {
     auto entry = queue_.pop(has_room, may);
     if (!entry) return;
@@ -617,15 +615,16 @@ bool WorkerSlot::lane_has_room(const std::string& name) const {
 }
 
 // Suspects are run one tenant and subject at a time.
-bool WorkerSlot::may_run(const Tenant& tenant, const std::string& lane, int64_t now) const {
+bool WorkerSlot::may_run(const Queue::Entry& entry, int64_t now) const {
   const Quarantine& quarantine = *options_.quarantine;
-  if (lane.empty() || !quarantine.suspects({tenant.name(), lane}, now)) return true;
-  return std::ranges::none_of(running_, [&](const auto& entry) {
-    const Running& running = entry.second;
+  if (!quarantine.suspects_anybody()) return true;
+  const Quarantine::Suspect suspect{entry.tenant->name(), subject_of(entry.item.request)};
+  if (!quarantine.suspects(suspect, now)) return true;
+  return std::ranges::none_of(running_, [&](const auto& other) {
+    const Running& running = other.second;
     if (!running.counted) return false;
-    const std::string& other = running.request.tenant->name();
-    const bool same = other == tenant.name() && running.lane == lane;
-    return !same && quarantine.suspects({other, running.lane}, now);
+    const Quarantine::Suspect beside{running.request.tenant->name(), subject_of(running.request)};
+    return beside != suspect && quarantine.suspects(beside, now);
   });
 }
 

@@ -258,7 +258,7 @@ class WorkerSlot final : public Polled {
   void unload(const std::string& name);
   [[nodiscard]] uint64_t loaded_bytes() const;
   [[nodiscard]] bool lane_has_room(const std::string& lane) const;
-  [[nodiscard]] bool may_run(const Tenant& tenant, const std::string& lane, int64_t now) const;
+  [[nodiscard]] bool may_run(const Queue::Entry& entry, int64_t now) const;
   void advance_service();
   void supervise();
   void watch();

@@ -60,6 +60,13 @@ TEST(Workers, ACallThatCrashesTheWorkerIsToldHow) {
   const AgentProcess agent;
   RawClient client(agent.endpoint());
   uint64_t id = 2;
+  // A failure that is told is none of the worker's.
+  const pid_t worker = agent.worker();
+  const Answer answer =
+      client.ask(id++, call_of("reference.fault", {text("kind", "error"), text("message", "as asked")}));
+  EXPECT_EQ(answer.code, VACCEL_INTERNAL);
+  EXPECT_NE(answer.sentence.find("as asked"), std::string::npos) << answer.sentence;
+  EXPECT_EQ(agent.worker(), worker);
   for (const auto& [kind, how] :
        {std::pair{"abort", "was killed by signal 6"}, std::pair{"exit", "exited with status 3"},
         std::pair{"segfault", is_sanitized() ? "the worker" : "was killed by signal 11"}}) {
@@ -67,13 +74,6 @@ TEST(Workers, ACallThatCrashesTheWorkerIsToldHow) {
     expect_unavailable(client, id++, how);
     EXPECT_TRUE(client.ask(id++, call_of("reference.noop")).is_result());
   }
-  // A failure that is told is none of the worker's.
-  const pid_t worker = agent.worker();
-  const Answer answer =
-      client.ask(id, call_of("reference.fault", {text("kind", "error"), text("message", "as asked")}));
-  EXPECT_EQ(answer.code, VACCEL_INTERNAL);
-  EXPECT_NE(answer.sentence.find("as asked"), std::string::npos) << answer.sentence;
-  EXPECT_EQ(agent.worker(), worker);
 }
 
 TEST(Workers, QueuedCallsWaitForTheNextWorker) {
@@ -108,12 +108,14 @@ TEST(Workers, OneWorkersEndIsNotAnothers) {
 }
 
 TEST(Workers, OneThatKeepsDyingIsBackedOffAndComesBack) {
-  const AgentProcess agent;
+  AgentProcess agent;
   RawClient client(agent.endpoint());
   const Stopwatch watch;
   for (uint64_t id = 2; id < 8; ++id) {
-    client.send(id, call_of("reference.fault", {text("kind", "exit")}));
-    expect_unavailable(client, id, "exited with status 3");
+    client.send(id, delay(kLongUs));
+    wait_for_worker(client);
+    agent.kill_worker();
+    expect_unavailable(client, id, "was killed by signal 9");
   }
   // 0, 50, 100, 200 and 400 ms before the second to sixth start.
   EXPECT_GT(watch.elapsed_ns(), 700'000'000u);
