@@ -66,7 +66,7 @@ enum class Kind : uint8_t {
 };
 
 /// "call"; "unknown" for a number that is no kind.
-const char* kind_name(Kind kind);
+[[gnu::cold]] const char* kind_name(Kind kind);
 
 /// Whether only a call and its result may have this much: all other kinds have no payload.
 bool may_have_payload(Kind kind);

@@ -60,5 +60,19 @@ TEST(Header, LimitsAreAtTheLimit) {
   EXPECT_FALSE(decode_header(encode_header({Kind::kCall, 1, 1, 0, kMaxPayloadBytes + 1})).has_value());
 }
 
+TEST(KindNames, StandAtTheirNumbers) {
+  EXPECT_STREQ(kind_name(Kind::kHello), "hello");
+  EXPECT_STREQ(kind_name(Kind::kCall), "call");
+  EXPECT_STREQ(kind_name(Kind::kWake), "wake");
+  EXPECT_STREQ(kind_name(Kind::kFreeMemory), "free-memory");
+  EXPECT_STREQ(kind_name(Kind::kLiftQuarantine), "lift-quarantine");
+  EXPECT_STREQ(kind_name(Kind::kWelcome), "welcome");
+  EXPECT_STREQ(kind_name(Kind::kFailure), "failure");
+  EXPECT_STREQ(kind_name(Kind::kMemoryAllocated), "memory-allocated");
+  EXPECT_STREQ(kind_name(Kind::kReloaded), "reloaded");
+  for (const int number : {0, 23, 31, 45, 255})
+    EXPECT_STREQ(kind_name(static_cast<Kind>(number)), "unknown") << number;
+}
+
 }  // namespace
 }  // namespace vaccel::wire
