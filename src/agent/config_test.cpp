@@ -106,8 +106,43 @@ TEST_F(ConfigTest, TheDeployedFileHasTheDefaults) {
   EXPECT_EQ(deployed->spin_us, defaults.spin_us);
   EXPECT_TRUE(deployed->vms.empty());
   EXPECT_EQ(deployed->limits, defaults.limits);
-  EXPECT_EQ(deployed->worker.count, defaults.worker.count);
-  EXPECT_EQ(deployed->worker.threads, defaults.worker.threads);
+  EXPECT_EQ(deployed->worker, defaults.worker);
+  EXPECT_EQ(deployed->tenants.common, defaults.tenants.common);
+  EXPECT_TRUE(deployed->tenants.tenants.empty());
+  EXPECT_TRUE(deployed->models.empty());
+  EXPECT_TRUE(deployed->watched.empty());
+}
+
+TEST_F(ConfigTest, WorkersModelsAndPatterns) {
+  const auto config = read(R"(
+[worker]
+instances = 0
+cpus = ["0-3,8", "4"]
+devices = ["0"]
+model_memory = "2G"
+heartbeat_timeout_ms = 500
+max_run_ms = 0
+[[model]]
+name = "mobilenet"
+instances = 2
+calls = 3
+max_run_ms = 4
+preload = true
+[[model]]
+name = "posenet"
+[[watch]]
+pattern = "/run/{tenant}/{vm}/v.sock"
+port = 5
+)");
+  ASSERT_TRUE(config.has_value()) << config.error().message();
+  EXPECT_EQ(config->worker.cpus, (std::vector<std::string>{"0-3,8", "4"}));
+  EXPECT_EQ(config->worker.devices, std::vector<std::string>{"0"});
+  EXPECT_EQ(config->worker.model_bytes, uint64_t{2} << 30);
+  EXPECT_EQ(config->worker.supervision, (Supervision{500, 0}));
+  EXPECT_EQ(config->models.at("mobilenet"), (ModelSettings{2, 3, 4, true}));
+  EXPECT_EQ(config->models.at("posenet").instances, 0u) << "as [worker] says of all";
+  ASSERT_EQ(config->watched.size(), 1u);
+  EXPECT_EQ(config->watched[0].port, 5u);
 }
 
 struct Mistake {
@@ -148,6 +183,14 @@ INSTANTIATE_TEST_SUITE_P(
                     Mistake{"[[vm]]\nname = \"a\"\ncid = 7\nwindow = \"w\"\nmemory = \"4M\"",
                             "vaccel.toml:5:"},
                     Mistake{"[[vm]]\nname = \"a\"\ncid = 7\nwindw = \"w\"", "vaccel.toml:4:"},
+                    Mistake{"[worker]\ncpus = [\"0-\"]", "vaccel.toml:2:"},
+                    Mistake{"[worker]\nmax_run_ms = -1", "vaccel.toml:2:"},
+                    Mistake{"[[model]]\nname = \"a/b\"", "vaccel.toml:2:"},
+                    Mistake{"[[model]]\nname = \"a\"\n[[model]]\nname = \"a\"", "stands here twice"},
+                    Mistake{"[[watch]]\npattern = \"/run/v.sock\"", "vaccel.toml:2:"},
+                    Mistake{"[[watch]]\nport = 1", "key 'pattern' is missing"},
+                    Mistake{"[tenants]\nweight = 0", "vaccel.toml:2:"},
+                    Mistake{"[[tenant]]\nname = \"a\"\nwait = 1", "vaccel.toml:3:"},
                     Mistake{"log = \"loud\"", "vaccel.toml:1:"}, Mistake{"socket_mode = \"rw\"", "octal"},
                     Mistake{"listen = [", "vaccel.toml:1:"}));
 

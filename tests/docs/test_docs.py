@@ -115,6 +115,22 @@ class Docs(unittest.TestCase):
         self.assertRegex(output, r"vm1 .*hvsock:.*v\.sock:4411")
         self.assertIn("windows   1", output)
 
+    def test_operations_commands_change_tenants(self):
+        commands = block_with("docs/operations.md", "sh", "vaccelctl tenant set")
+        control = self.path / "control.sock"
+        commands = re.sub(r"^vaccelctl ", f"{BIN}/vaccelctl --control {control} ", commands, flags=re.MULTILINE)
+        output = self.run_shell(self.agent(f"--control {control}") + commands)
+        self.assertIn("Tenant 'acme' is set.", output)
+        self.assertIn("weight = 4\n", output)
+        self.assertIn('models = ["mobilenet", "ssd-*"]\n', output)
+        self.assertIn("The configuration was read again.", output)
+
+    def test_operations_shows_a_pattern_as_the_configuration_takes_it(self):
+        text = block_with("docs/operations.md", "toml", "[[watch]]")
+        config = self.path / "vaccel.toml"
+        config.write_text(text, encoding="utf-8")
+        self.assertIn("configuration is fine", self.run_shell(f"{BIN}/vacceld --config {config} --check"))
+
     def test_operations_shows_a_vm_as_the_configuration_takes_it(self):
         text = block_with("docs/operations.md", "toml", "[[vm]]")
         config = self.path / "vaccel.toml"
@@ -128,7 +144,7 @@ class Docs(unittest.TestCase):
         self.assertIn("configuration is fine", self.run_shell(f"{BIN}/vacceld --config {config} --check"))
         for line in re.findall(r"^# (?=\[|directory|load|library|threads|providers)(.*)$", text, re.MULTILINE):
             self.assertIn(line.split(" ")[0].strip("[]").split(".")[0].split("=")[0],
-                          ["vm", "backends", "directory", "load", "backend", "library", "threads", "providers"])
+                          ["vm", "tenant", "model", "watch", "backends", "directory", "load", "backend", "library", "threads", "providers"])
 
     def test_backends_page_shows_the_example_and_it_works(self):
         listing = block_with("docs/backends.md", "c", "vaccel_backend_entry")
