@@ -46,7 +46,6 @@ class FairQueue {
     Flow& flow = flow_of(entry.tenant);
     const Order order = order_of(entry);
     const uint64_t ticket = entry.ticket;
-    flow.queued_ns += entry.cost_ns;
     ++lane_sizes_[entry.lane];
     places_.emplace(ticket, Place{&flow, entry.lane, order});
     auto& lane = flow.lanes[entry.lane];
@@ -116,11 +115,22 @@ class FairQueue {
     return flow == flows_.end() ? 0 : flow->second.size;
   }
 
-  /// How long what a tenant has queued takes at its present share, before one that comes now has its turn.
-  [[nodiscard]] double expected_wait_ns(const Tenant& tenant) const {
-    const auto flow = flows_.find(&tenant);
-    if (flow == flows_.end() || flow->second.size == 0) return 0;
-    return std::max(0.0, flow->second.queued_ns) * waiting_weight_ / flow->second.weight;
+  /// How long an entry that is not in the queue yet would wait: what its tenant has queued ahead of it takes so long, at its
+  /// present share. Not counted further than to `enough_ns`.
+  [[nodiscard]] double expected_wait_ns(const Entry& entry, double enough_ns) const {
+    const auto found = flows_.find(entry.tenant.get());
+    if (found == flows_.end() || found->second.size == 0) return 0;
+    const Flow& flow = found->second;
+    const double share = waiting_weight_ / flow.weight;
+    const Order order = order_of(entry);
+    double wait_ns = 0;
+    for (const auto& [name, lane] : flow.lanes) {
+      for (const auto& [other, queued] : lane) {
+        if (order < other || wait_ns > enough_ns) break;
+        wait_ns += queued.cost_ns * share;
+      }
+    }
+    return wait_ns;
   }
 
  private:
@@ -131,7 +141,6 @@ class FairQueue {
     uint64_t number = 0;
     double tag = 0;
     double weight = 1;  // while it waits: as it is counted in waiting_weight_
-    double queued_ns = 0;
     size_t size = 0;
     size_t running = 0;
     std::map<std::string, std::map<Order, Entry>, std::less<>> lanes;
@@ -196,7 +205,6 @@ class FairQueue {
     if (lane->second.empty()) flow.lanes.erase(lane);
     places_.erase(place);
     if (const auto size = lane_sizes_.find(entry.lane); --size->second == 0) lane_sizes_.erase(size);
-    flow.queued_ns -= entry.cost_ns;
     if (--flow.size == 0) stop_waiting(flow);
     return entry;
   }

@@ -190,18 +190,35 @@ TEST_F(FairQueueTest, TakesOutOneOrALane) {
   EXPECT_EQ(queue_.size_of(*one), 1u);
   EXPECT_EQ(queue_.take_all().size(), 1u);
   EXPECT_EQ(queue_.size_of(*one), 0u);
-  EXPECT_EQ(queue_.expected_wait_ns(*one), 0);
 }
 
 TEST_F(FairQueueTest, TellsTheWaitAtATenantsShare) {
+  constexpr double kAll = 1e18;
   const auto one = tenant("one", 1);
   const auto other = tenant("other", 3);
+  const auto wait_of = [&](const std::shared_ptr<Tenant>& whose, int32_t priority, int64_t deadline_ns,
+                           double enough) {
+    return queue_.expected_wait_ns({.ticket = last_ + 1,
+                                    .tenant = whose,
+                                    .lane = "new",
+                                    .priority = priority,
+                                    .deadline_ns = deadline_ns,
+                                    .cost_ns = 1,
+                                    .item = 0},
+                                   enough);
+  };
+  EXPECT_EQ(wait_of(one, 0, 0, kAll), 0);
   push(one, 100);
-  push(one, 200);
-  EXPECT_DOUBLE_EQ(queue_.expected_wait_ns(*one), 300);
+  push(one, 200, "a", 0, 5000);
+  EXPECT_DOUBLE_EQ(wait_of(one, 0, 0, kAll), 300);
+  EXPECT_DOUBLE_EQ(wait_of(one, 0, 6000, kAll), 200) << "those without a deadline come after it";
+  EXPECT_DOUBLE_EQ(wait_of(one, 0, 4000, kAll), 0);
+  EXPECT_DOUBLE_EQ(wait_of(one, 1, 0, kAll), 0) << "and those of lesser priority";
+  EXPECT_DOUBLE_EQ(wait_of(one, -1, 4000, kAll), 300);
+  EXPECT_DOUBLE_EQ(wait_of(one, 0, 0, 50), 100) << "no further than is asked";
   push(other, 1000);
-  EXPECT_DOUBLE_EQ(queue_.expected_wait_ns(*one), 1200);
-  EXPECT_NEAR(queue_.expected_wait_ns(*other), 1000 * 4.0 / 3, 1e-9);
+  EXPECT_DOUBLE_EQ(wait_of(one, 0, 0, kAll), 1200);
+  EXPECT_NEAR(wait_of(other, 0, 0, kAll), 1000 * 4.0 / 3, 1e-9);
 }
 
 // Whatever is done to it, it neither loses a call nor gives one out twice, and it forgets tenants that have gone.

@@ -278,7 +278,8 @@ void Session::take_in(bool ring_only) {
 
 void Session::count_refusal(const Status& status) {
   if (status.code() == VACCEL_PROTOCOL_ERROR) return metrics_.protocol_error();
-  metrics_.refused(draining_ ? Refusal::kShuttingDown : refusal_of(status.code()));
+  const auto known = std::exchange(refused_for_, std::nullopt);
+  metrics_.refused(draining_ ? Refusal::kShuttingDown : known.value_or(refusal_of(status.code())));
 }
 
 Status Session::handle_frame() {
@@ -372,7 +373,10 @@ Status Session::admit(const wire::Call& call, uint64_t request_id, uint64_t payl
     return failure(VACCEL_PERMISSION_DENIED, "tenant '%s' may not use operator '%s'", tenant.name().c_str(),
                    printable(call.operator_name).c_str());
   }
-  if (Status status = tenant.count_call(now_ns()); !status.ok()) return status;
+  if (Status status = tenant.count_call(now_ns()); !status.ok()) {
+    refused_for_ = Refusal::kRate;
+    return status;
+  }
   return admit_bytes(payload_bytes);
 }
 

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -179,7 +180,8 @@ class Session final : public Polled {
   std::set<uint64_t> allocations_;  // tickets of requests at its worker
   std::shared_ptr<WindowLease> ring_lease_;
   SessionMetrics metrics_;
-  std::shared_ptr<Session*> self_;  // nulled when this session goes: what a late reply finds
+  std::optional<Refusal> refused_for_;  // where a status tells less than is known
+  std::shared_ptr<Session*> self_;      // nulled when this session goes: what a late reply finds
 };
 
 }  // namespace vaccel::agent

@@ -139,6 +139,7 @@ Result<std::shared_ptr<Tenant>> Tenants::of_name(const std::string& name) {
                 printable(name).c_str());
   }
   if (const auto known = tenants_.find(name); known != tenants_.end()) return known->second;
+  if (tenants_.size() >= sweep_at_) sweep();
   if (tenants_.size() >= kMaxTenants)
     return fail(VACCEL_RESOURCE_EXHAUSTED, "the agent knows its most tenants, %zu", kMaxTenants);
   return tenants_.emplace(name, std::make_shared<Tenant>(name, common_)).first->second;
@@ -188,6 +189,14 @@ void Tenants::forget_if_unused(const std::string& name) {
   const auto known = tenants_.find(name);
   if (known == tenants_.end() || named_.contains(name) || known->second->in_use()) return;
   if (known->second.use_count() == 1) tenants_.erase(known);
+}
+
+// Some are still remembered by a queue when they go.
+void Tenants::sweep() {
+  std::erase_if(tenants_, [this](const auto& entry) {
+    return !named_.contains(entry.first) && !entry.second->in_use() && entry.second.use_count() == 1;
+  });
+  sweep_at_ = std::max<size_t>(64, 2 * tenants_.size());
 }
 
 Result<std::shared_ptr<Tenant>> Tenants::find(const std::string& name) const {

@@ -102,7 +102,7 @@ class Tenants {
   Status set(const std::string& name, const std::string& toml);
   /// Forgets what was said of it: the settings of all hold. NOT_FOUND.
   Status remove(const std::string& name);
-  /// A tenant that nothing was said of and that has nothing open is forgotten.
+  /// A tenant that nothing was said of and that has nothing open is forgotten; at once, or when there are many.
   void forget_if_unused(const std::string& name);
 
   [[nodiscard]] const std::map<std::string, std::shared_ptr<Tenant>, std::less<>>& all() const {
@@ -111,11 +111,14 @@ class Tenants {
   [[nodiscard]] Result<std::shared_ptr<Tenant>> find(const std::string& name) const;
 
  private:
+  void sweep();
+
   std::map<std::string, std::shared_ptr<Tenant>, std::less<>> tenants_;
   std::set<std::string, std::less<>> named_;  // tenants that something was said of
   std::unordered_map<uid_t, std::string> by_uid_;
   TenantSettings common_;
   bool refuse_unknown_ = false;
+  size_t sweep_at_ = 64;  // so many tenants are looked through for those that have gone
 };
 
 }  // namespace vaccel::agent

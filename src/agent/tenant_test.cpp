@@ -233,6 +233,13 @@ TEST(Tenants, AreSetAndRemovedAtRunTime) {
   EXPECT_EQ(tenants.remove("acme").code(), VACCEL_NOT_FOUND);
 }
 
+TEST(Tenants, ManyThatHaveGoneAreForgotten) {
+  Tenants tenants;
+  for (int number = 0; number < 10'000; ++number)
+    ASSERT_TRUE(tenants.of_name("vm-" + std::to_string(number)));
+  EXPECT_LT(tenants.all().size(), 200u);
+}
+
 TEST(Tenants, OneOfWhichNothingWasSaidIsForgottenWhenItIsGone) {
   Tenants tenants;
   {

@@ -223,7 +223,7 @@ void WorkerSlot::on_exit() {
   // No fault of a process's own ends it so.
   const bool from_outside = process_->end_signal() == SIGKILL && end_reason_.empty();
   last_end_ = "the worker " + how;
-  options_.metrics.worker_ended(end_of(*process_, broke_protocol_));
+  options_.metrics.worker_ended(end_reason_.empty() ? end_of(*process_, broke_protocol_) : WorkerEnd::kHang);
   process_.reset();
   releases_.clear();
   const std::string why = end_reason_.empty() ? how : "was ended, for " + std::exchange(end_reason_, {});
@@ -565,8 +565,8 @@ Status WorkerSlot::check(Queue::Entry& entry, int64_t now) const {
 // A call that cannot be done in time is refused now: what it would take of the worker's time is lost to everybody.
 Status WorkerSlot::check_deadline(const Queue::Entry& entry, const Experience& known, int64_t now) const {
   if (entry.deadline_ns == 0 || known.calls < kEnoughCalls) return {};
-  const double wait_ns = queue_.expected_wait_ns(*entry.tenant);
   const auto left_ns = static_cast<double>(entry.deadline_ns - now);
+  const double wait_ns = queue_.expected_wait_ns(entry, left_ns);
   if (wait_ns + known.least_ns <= left_ns) return {};
   return failure(VACCEL_DEADLINE_EXCEEDED,
                  "the call was not begun: it takes %.3g ms at least, after %.3g ms in the queue, and its "

@@ -83,6 +83,8 @@ void WorkerSlot::finish_loading(const std::string& name, const WorkerReply& repl
   want(name, reply.calls_wanted);
   known_models_[name] = {reply.backend, reply.bytes};
   load_problems_.erase(name);
+  log_.debug("worker %u: model '%s' takes %llu bytes", options_.index, name.c_str(),
+             static_cast<unsigned long long>(reply.bytes));
   if (options_.model_bytes != 0 && reply.bytes > options_.model_bytes) {
     const Status status = failure(
         VACCEL_RESOURCE_EXHAUSTED,

@@ -86,7 +86,7 @@ struct ModelOpened {
   static constexpr Kind kKind = Kind::kModelOpened;
   uint32_t model = 0;
   std::string backend;
-  uint64_t bytes = 0;  ///< Worker to agent: memory that loading it took.
+  uint64_t bytes = 0;         ///< Worker to agent: memory that loading it took.
   uint32_t calls_wanted = 0;  ///< At a time, to run them together; 0: calls run alone.
 };
 
