@@ -43,7 +43,11 @@ class Host final : public agent::SessionHost {
     limits_.max_device_bytes = 8192;
     limits_.max_device_buffers = 4;
     workers_.push_back(
-        agent::WorkerSlot::create(*reactor_, log_, {.segment_bytes = kSegmentBytes, .metrics = metrics_})
+        agent::WorkerSlot::create(*reactor_, log_,
+                                  {.segment_bytes = kSegmentBytes,
+                                   .settings_of = [](const std::string&) { return agent::ModelSettings{}; },
+                                   .quarantine = &quarantine_,
+                                   .metrics = metrics_})
             .value());
   }
   ~Host() override {
@@ -73,8 +77,10 @@ class Host final : public agent::SessionHost {
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
       broken("no socket pair");
     const UniqueFd client{ends[1]};
-    session_ = std::make_unique<agent::Session>(*this, 1, UniqueFd{ends[0]},
-                                                agent::Origin{.peer = "fuzz", .takes_descriptors = true});
+    session_ = std::make_unique<agent::Session>(
+        *this, 1, UniqueFd{ends[0]},
+        agent::Origin{.peer = "fuzz", .tenant = tenant_, .vm = nullptr, .takes_descriptors = true},
+        tenant_->take(agent::Resource::kSessions).value());
     if (!session_->start().ok()) broken("the session does not start");
     const auto on_client = [&](uint32_t) { serve(client.get(), bytes); };
     if (!reactor_->add(client.get(), EPOLLIN | EPOLLOUT, on_client).ok()) broken("no epoll");
@@ -82,11 +88,18 @@ class Host final : public agent::SessionHost {
     reactor_->remove(client.get());
     if (traffic_.windows != 0 || traffic_.leased_bytes != 0) broken("a window is left");
     if (traffic_.device_bytes != 0) broken("device memory is left");
+    if (tenant_->in_use()) broken("something of the tenant's is left taken");
     if (workers_.front()->load() != 0) broken("calls are left in the queue");
     if (!workers_.front()->allocate(kSegmentBytes)) broken("memory of the segment is left taken");
   }
 
  private:
+  static agent::TenantSettings tight() {
+    agent::TenantSettings settings;
+    settings.limits = {1, 6, 12'000, 3, 6, uint64_t{512} << 10, 3, 6000};
+    return settings;
+  }
+
   // The client: says what it has to say, hears everything, and hangs up.
   void serve(int client, std::span<const std::byte>& bytes) {
     static std::byte answers[65'536];
@@ -112,6 +125,8 @@ class Host final : public agent::SessionHost {
   std::unique_ptr<agent::Reactor> reactor_;
   agent::Limits limits_;
   agent::Traffic traffic_;
+  agent::Quarantine quarantine_;
+  const std::shared_ptr<agent::Tenant> tenant_ = std::make_shared<agent::Tenant>("fuzz", tight());
   runtime::Catalogue catalogue_;
   std::vector<std::unique_ptr<agent::WorkerSlot>> workers_;
   std::unique_ptr<agent::Session> session_;

@@ -109,7 +109,8 @@ class Leases {
 
   agent::Limits limits_;
   std::shared_ptr<agent::Window> window_ = agent::Window::for_session(channel::fuzz::kWindowBytes).value();
-  agent::SessionWindow session_{window_, limits_};
+  agent::SessionWindow session_{window_, limits_,
+                                std::make_shared<agent::Tenant>("fuzz", agent::TenantSettings{})};
   std::vector<wire::Leased> leases_;
 };
 
