@@ -45,7 +45,7 @@ TEST(Supervision, AWorkerThatDoesNotAnswerIsEnded) {
   const AgentProcess agent({.worker = "heartbeat_timeout_ms = 300"});
   RawClient client(agent.endpoint());
   const pid_t before = agent.worker();
-  ::kill(before, SIGSTOP);
+  stop_process(before);
   const Answer lost = client.ask(2, noop());
   EXPECT_EQ(lost.code, VACCEL_UNAVAILABLE) << lost.text();
   EXPECT_NE(lost.sentence.find("it has not answered for"), std::string::npos) << lost.sentence;

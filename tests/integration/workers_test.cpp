@@ -133,7 +133,7 @@ TEST(Workers, AStoppedWorkerDelaysNeitherTheAgentNorDeadlines) {
   RawClient client(agent.endpoint());
   wait_for_worker(client);
   const pid_t worker = agent.worker();
-  ASSERT_EQ(::kill(worker, SIGSTOP), 0);
+  stop_process(worker);
   const Stopwatch watch;
   wire::Call call = call_of("reference.noop");
   call.timeout_us = 200'000;

@@ -141,6 +141,19 @@ int64_t cpu_ms(pid_t pid) {
   return (std::stoll(fields[11]) + std::stoll(fields[12])) * 1000 / ::sysconf(_SC_CLK_TCK);
 }
 
+void stop_process(pid_t pid) {
+  ASSERT_EQ(::kill(pid, SIGSTOP), 0);
+  const std::filesystem::path threads = "/proc/" + std::to_string(pid) + "/task";
+  EXPECT_TRUE(eventually([&] {
+    for (const auto& thread : std::filesystem::directory_iterator(threads)) {
+      const std::string stat = read_file(thread.path() / "stat");
+      if (const size_t name = stat.rfind(") "); name == std::string::npos || stat[name + 2] != 'T')
+        return false;
+    }
+    return true;
+  }));
+}
+
 bool is_running(pid_t pid) {
   const auto fields = stat_fields(pid);
   if (fields.size() < 18) return false;

@@ -49,6 +49,8 @@ int64_t shared_kib(pid_t pid);
 int64_t cpu_ms(pid_t pid);
 /// Whether it runs: one that has ended and that nobody has collected yet does not.
 bool is_running(pid_t pid);
+/// Stops it (SIGSTOP), and waits until all of its threads have stopped.
+void stop_process(pid_t pid);
 
 /// Whether the programs under test are slowed and fattened by a sanitizer: bounds on memory mean nothing then.
 bool is_sanitized();
