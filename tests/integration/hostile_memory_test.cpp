@@ -360,7 +360,9 @@ TEST_P(BrokenRings, IndicesThatJumpEndTheSession) {
     ASSERT_TRUE(one->ask(id, call_of("vaccel.echo")).is_result());
   one->store_in_rings(kTailToAgent, 8);
   one->wake_agent();
-  expect_protocol_error(*one, "tail to 8");
+  // The agent may have looked before it was woken, and closed: then its last words are lost with the wake-up.
+  EXPECT_TRUE(one->is_closed_by_agent());
+  EXPECT_TRUE(eventually([&] { return agent.log().find("set a ring's tail to 8;") != std::string::npos; }));
   expect_unharmed();
   expect_nothing_leased();
 }
