@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/vm_watch.h"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
@@ -29,6 +30,21 @@ std::vector<std::string> parts_of(const std::string& pattern) {
   return parts;
 }
 
+bool is_placeholder(const std::string& part) {
+  return part == kVm || part == kTenant || part == "*";
+}
+
+// Gives a socket of ours in somebody else's directory to the owner of another one there. What is changed is what was looked at,
+// whatever its name stands for by then: a socket, ours, with no other name.
+void give_to_owner_of(const std::filesystem::path& other, const std::string& ours) {
+  struct stat theirs {};
+  struct stat file {};
+  const UniqueFd socket{::open(ours.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC)};
+  if (!socket.valid() || ::fstat(socket.get(), &file) != 0 || ::lstat(other.c_str(), &theirs) != 0) return;
+  if (!S_ISSOCK(file.st_mode) || file.st_nlink != 1 || file.st_uid != ::geteuid()) return;
+  (void)!::fchownat(socket.get(), "", theirs.st_uid, theirs.st_gid, AT_EMPTY_PATH);
+}
+
 bool is_a_socket(const std::filesystem::path& path) {
   struct stat file {};
   return ::lstat(path.c_str(), &file) == 0 && S_ISSOCK(file.st_mode);
@@ -44,7 +60,7 @@ class Finder {
     const std::string& part = parts_[index];
     if (seen_.size() >= kMaxDirectories) return;
     seen_.insert(at);
-    if (part != kVm && part != kTenant && part != "*") return step(at / part, index, so_far);
+    if (!is_placeholder(part)) return step(at / part, index, so_far);
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(at, error)) {
       const std::string name = entry.path().filename().string();
@@ -62,8 +78,12 @@ class Finder {
   void step(const std::filesystem::path& path, size_t index, const FoundVm& so_far) {
     if (index + 1 < parts_.size()) {
       struct stat file {};
-      // Links are not followed where names come from: they could lead out of what the operator has named.
-      if (::lstat(path.c_str(), &file) == 0 && S_ISDIR(file.st_mode)) descend(path, index + 1, so_far);
+      // The operator's own part of the path may have links. From where names begin others make the directories, and links
+      // could lead out of what the operator has named.
+      const bool others = std::ranges::any_of(
+          parts_.begin(), parts_.begin() + static_cast<std::ptrdiff_t>(index) + 1, is_placeholder);
+      const int found_it = others ? ::lstat(path.c_str(), &file) : ::stat(path.c_str(), &file);
+      if (found_it == 0 && S_ISDIR(file.st_mode)) descend(path, index + 1, so_far);
     } else if (is_a_socket(path)) {
       found.push_back(so_far);
       found.back().socket = path;
@@ -191,10 +211,7 @@ void VmWatch::attach(const WatchedVms& watched, const FoundVm& vm) {
     }
     watch->problems_.erase(vm.socket);
     // The VMM connects there, as whoever it is: the owner of its own socket.
-    struct stat file {};
-    const std::string ours = vm.socket.string() + "_" + std::to_string(port);
-    if (::geteuid() == 0 && ::lstat(vm.socket.c_str(), &file) == 0)
-      (void)!::lchown(ours.c_str(), file.st_uid, file.st_gid);
+    if (::geteuid() == 0) give_to_owner_of(vm.socket, vm.socket.string() + "_" + std::to_string(port));
   });
 }
 

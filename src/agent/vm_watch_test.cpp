@@ -98,6 +98,18 @@ TEST_F(VmWatchTest, FindsWhatThePatternFitsAndNothingElse) {
   EXPECT_TRUE(seen.contains(root_ / "fc"));
 }
 
+TEST_F(VmWatchTest, TheOperatorsOwnPartMayHaveLinks) {
+  const auto vm = make_socket("real/vm/root/v.sock");
+  fs::create_directory_symlink(root_ / "real", root_ / "link");
+  const auto outside = make_socket("outside/v.sock");
+  fs::create_directories(root_ / "real/bad");
+  fs::create_directory_symlink(root_ / "outside", root_ / "real/bad/root");
+  std::set<fs::path> seen;
+  const auto found = find_vms(pattern("link/{vm}/root/v.sock"), seen);
+  ASSERT_EQ(found.size(), 1u) << "what a VM's side links to is not looked at";
+  EXPECT_EQ(found[0].name, "vm");
+}
+
 TEST_F(VmWatchTest, TheTenantMayBeInThePath) {
   const auto a = make_socket("a/vm/v.sock");
   const auto b = make_socket("b/vm/v.sock");
