@@ -40,6 +40,7 @@ bool is_same(const wire::AttachVm& one, const wire::AttachVm& other) {
 }  // namespace
 
 Result<std::string> Agent::reload() {
+  if (shutting_down_) return fail(VACCEL_UNAVAILABLE, "the agent is shutting down");
   auto read = read_again_();
   if (!read) {
     log_.error("the configuration is not taken: %s", read.error().message().c_str());

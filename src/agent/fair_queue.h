@@ -39,6 +39,7 @@ class FairQueue {
     int32_t priority = 0;     ///< Greater ones first.
     int64_t deadline_ns = 0;  ///< 0: none.
     double cost_ns = 0;       ///< Expected, of the worker's time.
+    double least_ns = 0;      ///< What it costs at least, as far as is known; 0: nothing is.
     Item item;
   };
 
@@ -110,14 +111,9 @@ class FairQueue {
   [[nodiscard]] bool empty() const { return places_.empty(); }
   /// How many wait in each lane that has any.
   [[nodiscard]] const std::map<std::string, size_t, std::less<>>& lane_sizes() const { return lane_sizes_; }
-  [[nodiscard]] size_t size_of(const Tenant& tenant) const {
-    const auto flow = flows_.find(&tenant);
-    return flow == flows_.end() ? 0 : flow->second.size;
-  }
-
-  /// How long an entry that is not in the queue yet would wait: what its tenant has queued ahead of it takes so long, at its
-  /// present share. Not counted further than to `enough_ns`.
-  [[nodiscard]] double expected_wait_ns(const Entry& entry, double enough_ns) const {
+  /// How long an entry that is not in the queue yet would wait at least: what its tenant has queued ahead of it takes so long,
+  /// at its present share. Not counted further than to `enough_ns`.
+  [[nodiscard]] double least_wait_ns(const Entry& entry, double enough_ns) const {
     const auto found = flows_.find(entry.tenant.get());
     if (found == flows_.end() || found->second.size == 0) return 0;
     const Flow& flow = found->second;
@@ -127,7 +123,7 @@ class FairQueue {
     for (const auto& [name, lane] : flow.lanes) {
       for (const auto& [other, queued] : lane) {
         if (order < other || wait_ns > enough_ns) break;
-        wait_ns += queued.cost_ns * share;
+        wait_ns += queued.least_ns * share;
       }
     }
     return wait_ns;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/metrics.h"
 
+#include "agent/tenant_settings.h"
+
 namespace vaccel::agent {
 namespace {
-
-constexpr const char* kDefaultTenant = "default";
 
 constexpr std::array<const char*, kStages> kStageNames{"queue", "worker",      "decode", "prepare",
                                                        "infer", "postprocess", "agent"};

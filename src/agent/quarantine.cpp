@@ -22,7 +22,7 @@ constexpr int kTenantsForAll = 2;
 constexpr const char* kEverybody = "";
 
 std::string text_of(const Quarantine::Suspect& suspect) {
-  return "'" + suspect.subject + "'" +
+  return "'" + printable(suspect.subject) + "'" +
          (suspect.tenant.empty() ? " for all tenants" : " for tenant '" + suspect.tenant + "'");
 }
 
@@ -82,7 +82,7 @@ Status Quarantine::check(const std::string& tenant, const std::string& subject, 
                    "%lld s, or after "
                    "'vaccelctl release %s'",
                    text_of(record->first).c_str(), static_cast<long long>((left + kSecond - 1) / kSecond),
-                   subject.c_str())
+                   printable(subject).c_str())
         .with_retry_after(static_cast<uint64_t>(left / 1000));
   }
   return {};
@@ -90,16 +90,6 @@ Status Quarantine::check(const std::string& tenant, const std::string& subject, 
 
 bool Quarantine::release(const std::string& subject) {
   return std::erase_if(records_, [&](const auto& entry) { return entry.first.subject == subject; }) > 0;
-}
-
-std::vector<std::string> Quarantine::list(int64_t now_ns) const {
-  std::vector<std::string> lines;
-  for (const auto& [suspect, record] : records_) {
-    if (!holds(record, now_ns)) continue;
-    lines.push_back(text_of(suspect) + ", " + std::to_string((record.until_ns - now_ns) / kSecond) +
-                    " s more");
-  }
-  return lines;
 }
 
 }  // namespace vaccel::agent

@@ -37,9 +37,6 @@ class Quarantine {
   /// Forgets what was held against a subject. @return whether there was anything.
   bool release(const std::string& subject);
 
-  /// For people: "model 'x' for tenant 'y', 42 s more".
-  [[nodiscard]] std::vector<std::string> list(int64_t now_ns) const;
-
  private:
   struct Record {
     double strikes = 0;

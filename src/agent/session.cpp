@@ -350,13 +350,17 @@ Result<std::string> Session::model_of(const wire::Call& call) const {
   if (model == models_.end()) {
     return fail(VACCEL_NOT_FOUND, "model handle %u is none of this session's open models", call.model);
   }
+  // Since it was opened the operator may have thought better of it.
+  if (!may_use(model->second.name)) {
+    return fail(VACCEL_PERMISSION_DENIED, "tenant '%s' may not use model '%s' any more",
+                origin_.tenant->name().c_str(), model->second.name.c_str());
+  }
   return model->second.name;
 }
 
 Status Session::admit(const wire::Call& call, uint64_t request_id, uint64_t payload_bytes) {
   const Limits& limits = host_.limits();
   Tenant& tenant = *origin_.tenant;
-  ++tenant.calls;
   if (draining_) return failure(VACCEL_UNAVAILABLE, "the agent is shutting down");
   if (calls_.contains(request_id)) {
     return failure(VACCEL_PROTOCOL_ERROR, "request %llu is still in flight",
@@ -457,6 +461,18 @@ Status Session::take_of_tenant(InFlight& call) const {
   return {};
 }
 
+// The one that runs the model, which is known since it was loaded for the first time.
+Status Session::permit_backend_of(const std::string& model, const Permission& permission) const {
+  std::string backend;
+  for (const auto& worker : host_.workers()) {
+    if (backend.empty()) backend = worker->backend_of(model);
+  }
+  if (permission.allows(backend)) return {};
+  return failure(VACCEL_PERMISSION_DENIED,
+                 "tenant '%s' may not use backend '%s', which runs model '%s'; name another one",
+                 origin_.tenant->name().c_str(), backend.c_str(), model.c_str());
+}
+
 // Where a tenant may use some backends only, the agent chooses, as the runtime would, among these.
 Status Session::permit_backend(wire::Call& call, const std::string& model, const WorkerSlot& worker) const {
   const Permission& permission = origin_.tenant->settings().backends;
@@ -466,12 +482,7 @@ Status Session::permit_backend(wire::Call& call, const std::string& model, const
     return failure(VACCEL_PERMISSION_DENIED, "tenant '%s' may not use backend '%s'", tenant,
                    printable(call.backend).c_str());
   }
-  if (const std::string backend = worker.backend_of(model); !backend.empty()) {
-    if (permission.allows(backend)) return {};
-    return failure(VACCEL_PERMISSION_DENIED,
-                   "tenant '%s' may not use backend '%s', which runs model '%s'; name another one", tenant,
-                   backend.c_str(), model.c_str());
-  }
+  if (!model.empty()) return permit_backend_of(model, permission);
   int32_t best = -1;
   bool any = false;
   for (const wire::OperatorInfo& info : worker.operators()) {
@@ -528,6 +539,9 @@ Status Session::handle_own_operator(wire::Call call, bool echoes) {
     if (!bytes) return bytes.error();
     window_bytes = *bytes;
   }
+  auto taken = origin_.tenant->take(Resource::kBytes, header.payload_bytes);
+  if (!taken) return taken.error();
+  own_.taken = std::move(*taken);
   count_call(header.payload_bytes, window_bytes);
   own_.metrics = &metrics_.calls_of(call.operator_name, {}, host_.workers());
   own_.request_id = header.request_id;
@@ -547,6 +561,7 @@ Status Session::handle_own_operator(wire::Call call, bool echoes) {
     in_flight->memory = worker.allocate(header.payload_bytes);
     if (!in_flight->memory) {
       own_.request_id = 0;
+      own_.taken.give_back();
       return failure(VACCEL_RESOURCE_EXHAUSTED,
                      "the agent has no memory for %llu bytes of payload at present",
                      static_cast<unsigned long long>(header.payload_bytes));
@@ -566,14 +581,17 @@ void Session::answer_own_operator() {
   const std::span<const std::byte> payload(own_.payload);
   struct Kept final : channel::Retained {
     std::vector<std::byte> bytes;
+    Taken taken;
   };
   std::unique_ptr<Kept> kept;
   if (!payload.empty()) {
     kept = std::make_unique<Kept>();
     kept->bytes = std::exchange(own_.payload, {});
+    kept->taken = std::move(own_.taken);
     own_.result.copied_bytes += payload.size();
     metrics_.count_bytes(payload.size(), 0);
   }
+  own_.taken.give_back();
   send(std::exchange(own_.request_id, 0), own_.result,
        payload.empty() ? std::span<const std::span<const std::byte>>{} : std::span(&payload, 1),
        std::move(kept));
@@ -627,7 +645,6 @@ void Session::give_up(InFlight& call, Status status) {
   if (call.answered) return;
   call.answered = true;
   ++host_.traffic().failed_calls;
-  ++origin_.tenant->failed_calls;
   call.metrics.ended(status.code());
   calls_.erase(call.request_id);
   ++given_up_;
@@ -664,7 +681,6 @@ void Session::answer(InFlight& call, WorkerReply reply) {
   origin_.tenant->call_took(reply.result.timings.agent_ns);
   if (!reply.status.ok()) {
     ++host_.traffic().failed_calls;
-    ++origin_.tenant->failed_calls;
     call.metrics.ended(reply.status.code(), reply.result.timings, 1);
     return send_failure(call.request_id, reply.status);
   }
@@ -693,6 +709,11 @@ void Session::answer(InFlight& call, WorkerReply reply) {
                 static_cast<unsigned long long>(limits.max_payload_bytes),
                 static_cast<unsigned long long>(limits.max_session_bytes_in_flight)));
   }
+  // From now on it is the result that takes memory, until the client has it.
+  call.bytes_of_tenant.give_back();
+  auto taken = origin_.tenant->take(Resource::kBytes, end);
+  if (!taken) return send_failure(call.request_id, taken.error());
+  reply.memory->count(std::move(*taken));
   host_.traffic().copied_bytes += end;
   metrics_.count_bytes(end, 0);
   call.metrics.ended(VACCEL_OK, reply.result.timings, std::max(1u, reply.result.batch));

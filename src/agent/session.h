@@ -100,6 +100,7 @@ class Session final : public Polled {
   Status handle_lease();
   Status handle_release();
   Status handle_allocate_memory();
+  Status permit_memory(wire::AllocateMemory& wanted, const WorkerSlot& worker) const;
   Status handle_free_memory();
   [[nodiscard]] bool may_use(const std::string& model) const;
   [[nodiscard]] uint32_t model_count() const;
@@ -111,6 +112,7 @@ class Session final : public Polled {
   Result<std::string> model_of(const wire::Call& call) const;
   Status admit(const wire::Call& call, uint64_t request_id, uint64_t payload_bytes);
   Status take_of_tenant(InFlight& call) const;
+  Status permit_backend_of(const std::string& model, const Permission& permission) const;
   Status permit_backend(wire::Call& call, const std::string& model, const WorkerSlot& worker) const;
   Status admit_bytes(uint64_t payload_bytes) const;
   Status resolve_memory(InFlight& call, uint64_t payload_bytes) const;
@@ -164,6 +166,7 @@ class Session final : public Polled {
     wire::CallResult result;
     std::vector<std::byte> payload;
     HeldLeases held;
+    Taken taken;                          // of its tenant's bytes in flight
     std::shared_ptr<InFlight> discarded;  // has the memory of what arrives to be dropped
   } own_;                        // the call of one of the agent's own operators whose payload is arriving
   uint32_t other_requests_ = 0;  // open-model and describe, at workers

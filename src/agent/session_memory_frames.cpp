@@ -14,6 +14,7 @@ Status Session::handle_allocate_memory() {
                    other_requests_);
   }
   WorkerSlot& worker = memory_.worker() != nullptr ? *memory_.worker() : host_.worker_for({});
+  if (Status status = permit_memory(*wanted, worker); !status.ok()) return status;
   auto memory = memory_.reserve(worker, wanted->bytes, *origin_.tenant);
   if (!memory) return memory.error();
   ++other_requests_;
@@ -37,6 +38,15 @@ Status Session::handle_allocate_memory() {
   };
   *ticket = worker.submit(std::move(request));
   allocations_.insert(*ticket);
+  return {};
+}
+
+// Without a name it is the backend that is best at products, as for a call of that.
+Status Session::permit_memory(wire::AllocateMemory& wanted, const WorkerSlot& worker) const {
+  wire::Call product{.operator_name = "gemm", .backend = wanted.backend};
+  product.inputs.push_back({.name = {}, .dtype = VACCEL_FLOAT32});
+  if (Status status = permit_backend(product, {}, worker); !status.ok()) return status;
+  wanted.backend = std::move(product.backend);
   return {};
 }
 

@@ -63,7 +63,6 @@ Result<Taken> Tenant::take(Resource resource, uint64_t amount) {
   uint64_t& taken = taken_[static_cast<size_t>(resource)];
   const uint64_t limit = settings_.limit(resource);
   if (amount > limit || taken > limit - amount) {
-    ++refused_calls;
     const bool of_calls = resource == Resource::kCalls || resource == Resource::kBytes;
     return Unexpected{failure(VACCEL_RESOURCE_EXHAUSTED,
                               "tenant '%s' has %llu %s; with %llu more it would be over its limit of %llu",
@@ -98,7 +97,6 @@ Status Tenant::count_call(int64_t now_ns) {
     tokens_ -= 1;
     return {};
   }
-  ++refused_calls;
   const double wait_us = std::ceil((1 - tokens_) / rate * 1e6);
   return failure(VACCEL_RESOURCE_EXHAUSTED,
                  "tenant '%s' is over its %g calls per second; the next one is taken in %.3g ms",

@@ -68,12 +68,6 @@ class Tenant : public std::enable_shared_from_this<Tenant> {
   /// Whether anything of its is open.
   [[nodiscard]] bool in_use() const;
 
-  // For the status, since the agent started:
-  uint64_t calls = 0;
-  uint64_t failed_calls = 0;
-  uint64_t refused_calls = 0;  ///< Of failed_calls: by a limit of the tenant's.
-  uint64_t busy_ns = 0;        ///< Of workers' time.
-
  private:
   friend class Taken;
   const std::string name_;

@@ -73,13 +73,23 @@ void read_listen(TomlTable& table, TenantConfig& tenant) {
   }
 }
 
-void check_distinct(TomlTable& table, const TenantConfig& tenant, std::set<std::string>& names,
-                    std::set<uid_t>& uids) {
-  if (!names.insert(tenant.name).second)
+struct Known {
+  std::set<std::string> names;
+  std::set<uid_t> uids;
+  std::set<std::string> endpoints;
+};
+
+// Who somebody is must have one answer.
+void check_distinct(TomlTable& table, const TenantConfig& tenant, Known& known) {
+  if (!known.names.insert(tenant.name).second)
     table.mistake("name", "there is a tenant '" + printable(tenant.name) + "' already");
   for (const uid_t uid : tenant.uids) {
-    if (!uids.insert(uid).second)
-      table.mistake("uids", "uid " + std::to_string(uid) + " belongs to another tenant already");
+    if (!known.uids.insert(uid).second)
+      table.mistake("uids", "uid " + std::to_string(uid) + " belongs to a tenant already");
+  }
+  for (const channel::Endpoint& endpoint : tenant.listen) {
+    if (!known.endpoints.insert(endpoint.text()).second)
+      table.mistake("listen", endpoint.text() + " belongs to a tenant already");
   }
 }
 
@@ -159,8 +169,7 @@ TenantTables read_tenants(TomlTable& root) {
       tables.refuse_unknown = *unknown == 1;
     read_tenant_settings(*common, tables.common);
   }
-  std::set<std::string> names;
-  std::set<uid_t> uids;
+  Known known;
   for (TomlTable& table : root.tables("tenant")) {
     TenantConfig tenant{.name = table.required("name", table.string("name")),
                         .settings = tables.common,
@@ -173,7 +182,7 @@ TenantTables read_tenants(TomlTable& root) {
     read_tenant_settings(table, tenant.settings);
     read_uids(table, tenant);
     read_listen(table, tenant);
-    check_distinct(table, tenant, names, uids);
+    check_distinct(table, tenant, known);
     tables.tenants.push_back(std::move(tenant));
   }
   return tables;

@@ -27,7 +27,7 @@ inline constexpr const char* kDefaultTenant = "default";
 enum class Resource : uint8_t {
   kSessions,
   kCalls,  ///< In flight, those that are queued included.
-  kBytes,  ///< Of these calls, and of results that have not been taken.
+  kBytes,  ///< Of these calls, or of their results, until those have been taken.
   kModels,
   kLeases,
   kLeasedBytes,

@@ -161,6 +161,8 @@ TEST(TenantSettings, MistakesHaveLineAndColumn) {
       {"[[tenant]]\nname = \"a\"\ncalls_per_second = -1\n", "vaccel.toml:3:20"},
       {"[[tenant]]\nname = \"a\"\nmodels = [\"\"]\n", "vaccel.toml:3:10"},
       {"[[tenant]]\nname = \"a\"\nlisten = [\"vsock:any:1\"]\n", "vaccel.toml:3:10"},
+      {"[[tenant]]\nname = \"a\"\nlisten = [\"unix:/a\"]\n[[tenant]]\nname = \"b\"\nlisten = [\"unix:/a\"]\n",
+       "vaccel.toml:6:10"},
       {"[tenants]\nunknown = \"perhaps\"\n", "vaccel.toml:2:11"},
       {"[[tenant]]\nweight = 1\n", "name"},
   };

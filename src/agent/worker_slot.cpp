@@ -559,14 +559,16 @@ Status WorkerSlot::check(Queue::Entry& entry, int64_t now) const {
   const auto known = lane->second.experience.find(call->operator_name);
   if (known == lane->second.experience.end()) return {};
   entry.cost_ns = known->second.cost_ns;
+  entry.least_ns = known->second.least_cost_ns;
   return check_deadline(entry, known->second, now);
 }
 
-// A call that cannot be done in time is refused now: what it would take of the worker's time is lost to everybody.
+// A call that cannot be done in time is refused now: what it would take of the worker's time is lost to everybody. Calls of one
+// operator may differ by far, and others' were among those that are known: so it is judged by the least that any took.
 Status WorkerSlot::check_deadline(const Queue::Entry& entry, const Experience& known, int64_t now) const {
   if (entry.deadline_ns == 0 || known.calls < kEnoughCalls) return {};
   const auto left_ns = static_cast<double>(entry.deadline_ns - now);
-  const double wait_ns = queue_.expected_wait_ns(entry, left_ns);
+  const double wait_ns = queue_.least_wait_ns(entry, left_ns);
   if (wait_ns + known.least_ns <= left_ns) return {};
   return failure(VACCEL_DEADLINE_EXCEEDED,
                  "the call was not begun: it takes %.3g ms at least, after %.3g ms in the queue, and its "
@@ -691,7 +693,6 @@ void WorkerSlot::settle(const Running& running, bool done) {
   --lane.running;
   if (lane.wanted <= 1 || lane.running == 0) --hands_taken_;
   queue_.settle(*running.request.tenant, running.expected_ns, cost_ns);
-  running.request.tenant->busy_ns += static_cast<uint64_t>(cost_ns);
   if (const auto* call = std::get_if<wire::Call>(&running.request.message); call != nullptr && done)
     learn(lane, call->operator_name, cost_ns, static_cast<double>(service_at_ns_ - running.started_ns));
   if (lane.running == 0 && !running.lane.empty()) make_room_for_models({}, 0);
@@ -711,16 +712,16 @@ void WorkerSlot::want(const std::string& lane_name, uint32_t calls) {
 }
 
 void WorkerSlot::learn(Lane& lane, const std::string& operator_name, double cost_ns, double latency_ns) {
-  constexpr double kNewest = 0.1;   // the part of the newest in an average
-  constexpr double kRises = 1.002;  // the least is forgotten that slowly
+  constexpr double kNewest = 0.1;  // the part of the newest in an average
   auto known = lane.experience.find(operator_name);
   if (known == lane.experience.end()) {
     if (lane.experience.size() >= kMaxExperiences) return;
-    known = lane.experience.emplace(operator_name, Experience{cost_ns, latency_ns, 0}).first;
+    known = lane.experience.emplace(operator_name, Experience{cost_ns, cost_ns, latency_ns, 0}).first;
   }
   Experience& experience = known->second;
   experience.cost_ns += kNewest * (cost_ns - experience.cost_ns);
-  experience.least_ns = std::min(experience.least_ns * kRises, latency_ns);
+  experience.least_cost_ns = std::min(experience.least_cost_ns, cost_ns);
+  experience.least_ns = std::min(experience.least_ns, latency_ns);
   ++experience.calls;
 }
 

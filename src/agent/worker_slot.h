@@ -47,6 +47,8 @@ class ResultMemory final : public channel::Retained {
   /// The bytes of an output; nothing when the worker placed it outside of what it has.
   [[nodiscard]] std::optional<std::span<const std::byte>> bytes(const wire::Tensor& tensor) const;
   void own(uint64_t offset) { offsets_.push_back(offset); }
+  /// What it is of its tenant's bytes in flight, for as long as it is there.
+  void count(Taken taken) { taken_ = std::move(taken); }
 
  private:
   WorkerSlot& slot_;
@@ -54,6 +56,7 @@ class ResultMemory final : public channel::Retained {
       process_;  // shared: the segment must outlive the process while results are sent
   std::vector<std::byte> payload_;
   std::vector<uint64_t> offsets_;
+  Taken taken_;
 };
 
 /// What became of a request.
@@ -148,26 +151,10 @@ class WorkerSlot final : public Polled {
   [[nodiscard]] ModelState state_of(const std::string& model) const;
   /// The backend that runs a model here, or did when it was last loaded; "": it never was.
   [[nodiscard]] std::string backend_of(const std::string& model) const;
-  /// A model that is loaded here, for the status.
-  struct ModelReport {
-    std::string name;
-    std::string backend;
-    uint64_t bytes = 0;  ///< Memory that loading it took.
-    size_t running = 0;
-    size_t queued = 0;
-  };
-  [[nodiscard]] std::vector<ModelReport> models() const;
-
   [[nodiscard]] size_t load() const { return queue_.size() + running_.size(); }
-  [[nodiscard]] size_t queued() const { return queue_.size(); }
-  [[nodiscard]] size_t queued_of(const Tenant& tenant) const { return queue_.size_of(tenant); }
-  [[nodiscard]] size_t running() const { return running_.size(); }
-  [[nodiscard]] uint64_t unloads() const { return unloads_; }
   [[nodiscard]] uint32_t index() const { return options_.index; }
   /// Loads a model before the first call asks for it.
   void preload(const std::string& model);
-  /// Tries a model again whose loading was given up.
-  void forget_problem(const std::string& model) { load_problems_.erase(model); }
   [[nodiscard]] const std::vector<wire::BackendInfo>& backends() const { return backends_; }
   /// What a call can name there; nothing before the first process has told.
   [[nodiscard]] const std::vector<wire::OperatorInfo>& operators() const { return operators_; }
@@ -207,8 +194,9 @@ class WorkerSlot final : public Polled {
   };
   // What calls of one operator on one model have come to.
   struct Experience {
-    double cost_ns = 0;   // of the worker's time, a moving average
-    double least_ns = 0;  // that one took from when the worker got it
+    double cost_ns = 0;        // of the worker's time, a moving average
+    double least_cost_ns = 0;  // and the least that one ever cost
+    double least_ns = 0;       // that one ever took from when the worker got it
     uint32_t calls = 0;
   };
   struct Lane {
@@ -322,9 +310,9 @@ class WorkerSlot final : public Polled {
   double service_ns_ = 0;      // the worker's time, divided among those that ran
   int64_t service_at_ns_ = 0;  // when that was brought up to date
   Reactor::TimerId watch_timer_;
-  uint64_t unloads_ = 0;  // of models, since the agent started
-  uint64_t ping_ = 0;     // the request that the worker has to answer to show that it lives; 0: none
+  uint64_t ping_ = 0;  // the request that the worker has to answer to show that it lives; 0: none
   int64_t pinged_ns_ = 0;
+  int64_t watched_ns_ = 0;          // when the process was looked at last
   std::string end_reason_;          // why the slot has ended the process
   uint64_t culprit_ = 0;            // the call that it was ended for
   std::set<uint32_t> windows_;      // that the process has been given

@@ -22,21 +22,6 @@ std::string WorkerSlot::backend_of(const std::string& model) const {
   return known == known_models_.end() ? std::string() : known->second.backend;
 }
 
-std::vector<WorkerSlot::ModelReport> WorkerSlot::models() const {
-  std::vector<ModelReport> reports;
-  for (const auto& [name, model] : models_) {
-    if (model.state != LoadedModel::State::kLoaded) continue;
-    const auto lane = lanes_.find(name);
-    const auto queued = queue_.lane_sizes().find(name);
-    reports.push_back({.name = name,
-                       .backend = model.backend,
-                       .bytes = model.bytes,
-                       .running = lane == lanes_.end() ? 0 : lane->second.running,
-                       .queued = queued == queue_.lane_sizes().end() ? 0 : queued->second});
-  }
-  return reports;
-}
-
 // ---- Loading
 
 void WorkerSlot::preload(const std::string& name) {
@@ -138,7 +123,6 @@ void WorkerSlot::unload(const std::string& name) {
   LoadedModel& model = models_.find(name)->second;
   model.state = LoadedModel::State::kUnloading;
   model.bytes = 0;
-  ++unloads_;
   log_.info("worker %u unloads model '%s'", options_.index, name.c_str());
   const uint64_t id = next_id_++;
   (void)send(id, wire::CloseModel{model.handle});

@@ -27,6 +27,7 @@ std::string WorkerSlot::subject_of(const WorkerRequest& request) {
 
 void WorkerSlot::watch() {
   if (watch_timer_.set() || running_.empty()) return;
+  watched_ns_ = now_ns();
   watch_timer_ = reactor_.after_ms(kWatchMs, [this] {
     watch_timer_ = {};
     supervise();
@@ -36,6 +37,8 @@ void WorkerSlot::watch() {
 void WorkerSlot::supervise() {
   if (!process_ || stopping_) return;
   const int64_t now = now_ns();
+  // An agent that was stopped itself has not heard yet what the worker said meanwhile.
+  if (now - watched_ns_ > 2 * kWatchMs * kMillisecond) pinged_ns_ = now;
   const int64_t patience_ns = options_.supervision.heartbeat_timeout_ms * kMillisecond;
   if (ready_ && ping_ != 0 && now - pinged_ns_ > patience_ns) {
     return end_process("it has not answered for " + std::to_string((now - pinged_ns_) / kMillisecond) +
