@@ -153,7 +153,7 @@ class WorkerSlot final : public Polled {
   [[nodiscard]] std::string backend_of(const std::string& model) const;
   [[nodiscard]] size_t load() const { return queue_.size() + running_.size(); }
   [[nodiscard]] uint32_t index() const { return options_.index; }
-  /// Loads a model before the first call asks for it.
+  /// Loads a model before the first call asks for it, and again when a process starts anew.
   void preload(const std::string& model);
   [[nodiscard]] const std::vector<wire::BackendInfo>& backends() const { return backends_; }
   /// What a call can name there; nothing before the first process has told.
@@ -168,6 +168,9 @@ class WorkerSlot final : public Polled {
 
  private:
   friend class ResultMemory;
+  /// Threads of a worker besides those that it is configured with: for calls that it joins, of which few compute at a time.
+  static constexpr uint32_t kJoinedHands = 64;
+
   struct Queued {
     int64_t since_ns;
     WorkerRequest request;
@@ -240,6 +243,7 @@ class WorkerSlot final : public Polled {
   void settle(const Running& running, bool done);
   void begin_loading(const std::string& name);
   void begin_wanted_loads();
+  void begin_preloads();
   void finish_loading(const std::string& name, const WorkerReply& reply);
   void fail_lane(const std::string& name, const Status& status);
   void make_room_for_models(const std::string& newest, uint64_t wanted_bytes);
@@ -298,6 +302,7 @@ class WorkerSlot final : public Polled {
   Queue queue_;
   std::unordered_map<uint64_t, Running> running_;
   std::map<std::string, LoadedModel, std::less<>> models_;
+  std::set<std::string> preloaded_;
   std::map<std::string, std::string, std::less<>> load_problems_;  // of models whose last loading failed
   struct KnownModel {
     std::string backend;

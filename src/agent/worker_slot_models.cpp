@@ -25,7 +25,15 @@ std::string WorkerSlot::backend_of(const std::string& model) const {
 // ---- Loading
 
 void WorkerSlot::preload(const std::string& name) {
-  if (ready_ && !models_.contains(name)) begin_loading(name);
+  preloaded_.insert(name);
+  if (ready_) begin_preloads();
+}
+
+// Not of one that ends workers: it would end each as it starts.
+void WorkerSlot::begin_preloads() {
+  for (const std::string& name : preloaded_) {
+    if (!models_.contains(name) && options_.quarantine->check({}, name, now_ns()).ok()) begin_loading(name);
+  }
 }
 
 // What waits may want models that are not loaded: one load for all of a model's calls.

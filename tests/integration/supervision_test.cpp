@@ -234,6 +234,14 @@ TEST_F(Models, SeveralWorkersHaveOneWhenTheyAreToldTo) {
   }
 }
 
+TEST_F(Models, OneThatIsPreloadedIsLoadedAgainWithItsWorker) {
+  VACCEL_NEEDS_MOBILENET();
+  AgentProcess agent(setup("", "[[model]]\nname = \"mobilenet\"\npreload = true\n"));
+  EXPECT_TRUE(eventually([&] { return count(agent.log(), "loaded model 'mobilenet'") == 1; }, 60'000));
+  agent.kill_worker();
+  EXPECT_TRUE(eventually([&] { return count(agent.log(), "loaded model 'mobilenet'") == 2; }, 60'000));
+}
+
 TEST_F(Models, OneWorkerHasAModelOtherwise) {
   VACCEL_NEEDS_MOBILENET();
   const AgentProcess agent(setup("count = 2"));
