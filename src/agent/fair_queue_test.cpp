@@ -98,6 +98,26 @@ TEST_F(FairQueueTest, ChargesWhatACallDidCost) {
   EXPECT_NEAR(had.at("liar") / had.at("honest"), 1.0, 0.02);
 }
 
+TEST_F(FairQueueTest, WhatNeedNotWaitIsChargedAllTheSame) {
+  const auto passing = tenant("passing");
+  const auto other = tenant("other");
+  push(other, 10);
+  serve();
+  for (int turn = 0; turn < 10; ++turn) {
+    queue_.pass({.ticket = ++last_, .tenant = passing, .lane = "", .cost_ns = 10, .item = 0});
+    queue_.settle(*passing, 10, 10);
+  }
+  for (int turn = 0; turn < 20; ++turn) {
+    push(passing, 10);
+    push(other, 10);
+  }
+  int of_other = 0;
+  for (int turn = 0; turn < 10; ++turn)
+    of_other += serve()->tenant == other ? 1 : 0;
+  EXPECT_LE(of_other, 6) << "it was idle while the other was served, and has saved nothing up";
+  EXPECT_GE(of_other, 5);
+}
+
 TEST_F(FairQueueTest, ATenantThatWasIdleHasSavedNothingUp) {
   const auto busy = tenant("busy");
   const auto late = tenant("late");
