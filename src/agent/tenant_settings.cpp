@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/tenant_settings.h"
 
-#include <fnmatch.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <set>
@@ -37,6 +35,30 @@ constexpr ResourceFacts kResources[kResourceCount] = {
     {"max_device_buffers", false, 1024},
     {"max_device_bytes", true, uint64_t{1} << 30},
 };
+
+// '*' is any number of characters, and all else itself. Names come from guests: it takes no longer than their lengths' product,
+// whatever the pattern, as fnmatch() may.
+bool fits(std::string_view pattern, std::string_view name) {
+  size_t in_pattern = 0;
+  size_t in_name = 0;
+  size_t star = std::string_view::npos;  // the last one, and where its part of the name ends
+  size_t star_ends = 0;
+  while (in_name < name.size()) {
+    if (in_pattern < pattern.size() && pattern[in_pattern] == '*') {
+      star = in_pattern++;
+      star_ends = in_name;
+    } else if (in_pattern < pattern.size() && pattern[in_pattern] == name[in_name]) {
+      ++in_pattern;
+      ++in_name;
+    } else if (star != std::string_view::npos) {
+      in_pattern = star + 1;
+      in_name = ++star_ends;
+    } else {
+      return false;
+    }
+  }
+  return pattern.find_first_not_of('*', in_pattern) == std::string_view::npos;
+}
 
 void read_permission(TomlTable& table, const char* key, Permission& permission) {
   auto patterns = table.strings(key);
@@ -112,10 +134,7 @@ std::string toml_of(const char* key, const Permission& permission) {
 
 bool Permission::allows(std::string_view name) const {
   if (!patterns) return true;
-  const std::string text{name};
-  return std::ranges::any_of(*patterns, [&](const std::string& pattern) {
-    return ::fnmatch(pattern.c_str(), text.c_str(), FNM_NOESCAPE) == 0;
-  });
+  return std::ranges::any_of(*patterns, [&](const std::string& pattern) { return fits(pattern, name); });
 }
 
 std::array<uint64_t, kResourceCount> TenantSettings::default_limits() {

@@ -150,6 +150,27 @@ name = "other"
   EXPECT_EQ(tables.tenants[1].settings.weight, 3u);
 }
 
+TEST(Permission, StarsStandForAnything) {
+  const auto allows = [](const char* pattern, const std::string& name) {
+    return Permission{std::vector<std::string>{pattern}}.allows(name);
+  };
+  EXPECT_TRUE(allows("a", "a"));
+  EXPECT_FALSE(allows("a", "ab"));
+  EXPECT_FALSE(allows("a", ""));
+  EXPECT_TRUE(allows("*", ""));
+  EXPECT_TRUE(allows("**", "abc"));
+  EXPECT_TRUE(allows("a*", "a"));
+  EXPECT_TRUE(allows("a*c", "abcbc"));
+  EXPECT_FALSE(allows("a*c", "abcb"));
+  EXPECT_TRUE(allows("*b*d*", "abcde"));
+  EXPECT_FALSE(allows("*d*b*", "abcde"));
+  EXPECT_FALSE(allows("a?c", "abc")) << "nothing else stands for anything";
+  EXPECT_FALSE(allows("[ab]", "a"));
+  EXPECT_FALSE(allows("*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b", std::string(255, 'a'))) << "and it ends soon";
+  EXPECT_FALSE(Permission{std::vector<std::string>{}}.allows("a"));
+  EXPECT_TRUE(Permission{}.allows("a"));
+}
+
 TEST(TenantSettings, MistakesHaveLineAndColumn) {
   const std::pair<const char*, const char*> cases[] = {
       {"[[tenant]]\nname = \"a\"\nweight = 0\n", "vaccel.toml:3:10"},
