@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "agent/worker_jail.h"
 #include "core/clock.h"
 
 namespace vaccel::agent {
@@ -26,6 +27,7 @@ Agent::Agent(Reactor& reactor, Log& log, Config config, runtime::Catalogue catal
       catalogue_(std::move(catalogue)),
       worker_arguments_(std::move(worker_arguments)),
       read_again_(std::move(read_again)),
+      jail_(policy_of_workers(config_)),
       vm_watch_(reactor, log,
                 {.attach =
                      [this](const wire::AttachVm& vm, VmWatch::Done done) {
@@ -88,7 +90,8 @@ WorkerSlot::Options Agent::options_of(uint32_t index) {
   const auto of_index = [index](const std::vector<std::string>& list) {
     return list.empty() ? std::string() : list[index % list.size()];
   };
-  return {.program = worker.program,
+  return {.jail = jail_,
+          .program = worker.program,
           .arguments = worker_arguments_,
           .threads = worker.threads,
           .segment_bytes = config_.limits.segment_bytes,
@@ -120,8 +123,22 @@ void Agent::preload() {
 void Agent::worker_ready(Status status) {
   --workers_awaited_;
   if (!on_ready_ || (status.ok() && workers_awaited_ > 0)) return;
-  if (status.ok()) preload();
+  if (status.ok()) {
+    tell_of_jail();
+    preload();
+  }
   std::exchange(on_ready_, nullptr)(std::move(status));
+}
+
+// Once: what this host does not allow is so for each worker, and each time that it starts.
+void Agent::tell_of_jail() {
+  if (!config_.jail.enabled) return log_.warning("workers run without a jail: [jail] enabled = false");
+  std::string missing;
+  for (const std::string& one : jail_.missing())
+    missing += (missing.empty() ? "" : "; ") + one;
+  if (missing.empty()) return log_.info("workers are jailed");
+  log_.warning("the workers' jail lacks %s. [jail] require = true has the agent refuse to run so",
+               missing.c_str());
 }
 
 Status Agent::listen(const channel::Endpoint& endpoint, std::shared_ptr<Vm> vm, std::string tenant) {

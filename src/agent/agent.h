@@ -96,6 +96,7 @@ class Agent final : public SessionHost {
   [[nodiscard]] WorkerSlot::Options options_of(uint32_t index);
   [[nodiscard]] ModelSettings settings_of(const std::string& model) const;
   void preload();
+  void tell_of_jail();
   void apply(Config config);
   void follow_vms(const std::vector<wire::AttachVm>& before, const std::vector<wire::AttachVm>& now);
   void stop_listening(Listener& listener);
@@ -120,6 +121,7 @@ class Agent final : public SessionHost {
   const runtime::Catalogue catalogue_;
   const std::vector<std::string> worker_arguments_;
   const ReadAgain read_again_;
+  jail::Jail jail_;  // before workers_, which are started in it
   Tenants tenants_;
   const std::shared_ptr<Tenant> nobody_ =
       std::make_shared<Tenant>("", TenantSettings{});  // of who is turned away

@@ -27,6 +27,8 @@ std::string notes_of(const Config& before, const Config& now) {
   note(before.control != now.control, "control");
   note(before.spin_us != now.spin_us, "spin_us");
   note(before.worker != now.worker, "[worker]");
+  note(before.jail != now.jail, "[jail]");
+  note(before.user != now.user, "user");
   note(before.limits.segment_bytes != now.limits.segment_bytes, "[limits] segment_bytes");
   return notes;
 }

@@ -7,6 +7,7 @@
 #include "agent/vm.h"
 #include "agent/vm_watch.h"
 #include "runtime/catalogue.h"
+#include "runtime/runtime.h"
 #include "runtime/toml_reader.h"
 #include "wire/limits.h"
 
@@ -15,8 +16,9 @@ namespace {
 
 using runtime::TomlTable;
 
-// What the workers read from the same file; they check these themselves.
+// What the workers read from the same file.
 constexpr const char* kRuntimeKeys[] = {"backends", "backend", "image"};
+constexpr uint64_t kLeastJailMemory = uint64_t{64} << 20;
 constexpr int64_t kMaxPayload = static_cast<int64_t>(wire::kMaxPayloadBytes);
 
 template <typename T>
@@ -119,6 +121,51 @@ void read_worker(TomlTable table, const std::filesystem::path& folder, WorkerCon
   read_supervision(table, worker.supervision);
 }
 
+void read_jail(TomlTable table, JailSettings& jail) {
+  if (const auto enabled = table.boolean("enabled")) jail.enabled = *enabled;
+  if (const auto require = table.boolean("require")) jail.require = *require;
+  if (jail.require && !jail.enabled)
+    table.mistake("require", "a jail that is switched off cannot be required");
+  const auto paths = [&table](const char* key, std::vector<std::string>& value) {
+    auto list = table.strings(key);
+    if (!list) return;
+    for (const std::string& path : *list) {
+      if (!path.starts_with('/')) table.mistake(key, "'" + printable(path) + "' is no absolute path");
+    }
+    value = std::move(*list);
+  };
+  paths("read", jail.read);
+  paths("write", jail.write);
+  paths("devices", jail.devices);
+  if (auto calls = table.strings("system_calls")) jail.system_calls = std::move(*calls);
+  if (const auto bytes = table.byte_size("memory", 0, wire::kMaxMemoryBytes)) jail.memory_bytes = *bytes;
+  if (jail.memory_bytes != 0 && jail.memory_bytes < kLeastJailMemory)
+    table.mistake("memory", "a worker does not start with less than 64M");
+  if (const auto cpus = table.number("cpus")) {
+    if (*cpus != 0 && (*cpus < 0.01 || *cpus > 65'536))
+      table.mistake("cpus", "must be 0, or from 0.01 to 65536");
+    jail.cpus = *cpus;
+  }
+  take(table, "tasks", 16, 4'194'304, jail.tasks);
+  take(table, "open_files", 64, 1'048'576, jail.open_files);
+  if (const auto bytes = table.byte_size("scratch", 4096, wire::kMaxMemoryBytes)) jail.scratch_bytes = *bytes;
+}
+
+// Libraries, data and caches that backends are told of; of a library its folder, for it has neighbours.
+void read_backend_paths(const runtime::RuntimeConfig& runtime, Config& config) {
+  config.backend_directory = runtime.backend_directory;
+  config.backends = runtime.backends;
+  for (const auto& [name, options] : runtime.backend_options) {
+    for (const runtime::BackendOption& option : options) {
+      const std::filesystem::path path = option.value;
+      std::error_code error;
+      if (!path.is_absolute() || !std::filesystem::exists(path, error)) continue;
+      const bool is_folder = std::filesystem::is_directory(path, error);
+      config.backend_paths.push_back(is_folder ? path : path.parent_path());
+    }
+  }
+}
+
 void read_models(TomlTable& root, Config& config) {
   for (TomlTable& table : root.tables("model")) {
     const std::string name = table.required("name", table.string("name"));
@@ -202,9 +249,15 @@ Result<Config> read_config(const std::filesystem::path& file) {
   read_models(root, config);
   read_watched(root, config);
   config.tenants = read_tenants(root);
+  if (auto table = root.table("jail")) read_jail(*table, config.jail);
+  config.user = root.string("user").value_or("");
   for (const char* key : kRuntimeKeys)
     root.skip(key);
   if (Status status = document->finish(); !status.ok()) return Unexpected{std::move(status)};
+  auto runtime = runtime::read_runtime_config(file);
+  if (!runtime) return Unexpected{runtime.error()};
+  read_backend_paths(*runtime, config);
+  config.file = std::filesystem::absolute(file);
   return config;
 }
 

@@ -72,6 +72,23 @@ struct WatchedVms {
   bool operator==(const WatchedVms&) const = default;
 };
 
+/// What a worker may do; worker_jail.h makes a policy of it.
+struct JailSettings {
+  bool enabled = true;
+  bool require = false;           ///< A worker is started with all of it, or not at all.
+  std::vector<std::string> read;  ///< Files and folders, besides what the runtime is known to need.
+  std::vector<std::string> write;
+  std::vector<std::string> devices = {"/dev/nvidia*", "/dev/dri/renderD*", "/dev/kfd",
+                                      "/dev/apex_*"};  ///< Patterns.
+  std::vector<std::string> system_calls;               ///< Likewise.
+  uint64_t memory_bytes = 0;                           ///< 0: no limit.
+  double cpus = 0;                                     ///< CPU seconds a second; 0: no limit.
+  uint32_t tasks = 4096;                               ///< Threads and processes.
+  uint32_t open_files = 4096;
+  uint64_t scratch_bytes = uint64_t{64} << 20;  ///< Of its /tmp, and of a file.
+  bool operator==(const JailSettings&) const = default;
+};
+
 struct WorkerConfig {
   std::filesystem::path program;  ///< Empty: vaccel-worker beside vacceld.
   uint32_t count = 1;
@@ -95,6 +112,13 @@ struct Config {
   uint32_t spin_us =
       50;  ///< The longest that agent and workers spin for news in rings before they sleep; 0: never.
   WorkerConfig worker;
+  JailSettings jail;
+  std::string user;            ///< Whom the agent runs as, if it is started by root; "": as it is.
+  std::filesystem::path file;  ///< What it was read from; empty: no file.
+  // What the runtime reads from the same file, as far as the jail has to know.
+  std::filesystem::path backend_directory;           ///< Empty: the default.
+  std::vector<std::string> backends;                 ///< Empty: all in the directory.
+  std::vector<std::filesystem::path> backend_paths;  ///< Files and folders that backends are configured with.
   /// Of the control socket; "": there is none. Not given: the default one, if the agent listens on the default
   /// socket.
   std::optional<std::string> control;

@@ -17,6 +17,7 @@
 #include "agent/http_server.h"
 #include "agent/metrics_text.h"
 #include "agent/notify.h"
+#include "agent/privileges.h"
 #include "channel/window_mapping.h"
 #include "core/clock.h"
 
@@ -99,6 +100,19 @@ Result<agent::Config> make_config(const Flags& given) {
   return config;
 }
 
+// The rest is done as that user: what it makes is its own, and where it may not, that shows now.
+Status become_user_of(const agent::Config& config) {
+  std::vector<std::filesystem::path> folders;
+  const auto add = [&folders](const std::filesystem::path& socket) {
+    if (socket.is_absolute()) folders.push_back(socket.parent_path());
+  };
+  for (const channel::Endpoint& endpoint : config.listen)
+    add(endpoint.path);
+  if (config.control) add(*config.control);
+  if (config.metrics) add(config.metrics->path);
+  return agent::become_user(config.user, folders);
+}
+
 // A host has many VMs, and a session is a descriptor. Where the limit cannot be raised, it is what it is.
 void raise_descriptor_limit() {
   rlimit limit{};
@@ -158,6 +172,9 @@ int run(Flags& flags) {
     std::printf("configuration is fine: %zu listeners, %zu VMs, %zu models\n", config->listen.size(),
                 config->vms.size(), catalogue.entries().size());
     return EXIT_SUCCESS;
+  }
+  if (!config->user.empty()) {
+    if (Status status = become_user_of(*config); !status.ok()) return complain(status);
   }
   raise_descriptor_limit();
   channel::install_window_guard();

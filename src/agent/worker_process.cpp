@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/worker_process.h"
 
-#include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,28 +15,6 @@
 
 namespace vaccel::agent {
 namespace {
-
-// posix_spawn's objects, destroyed on every path.
-struct SpawnSetup {
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-
-  SpawnSetup() {
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawnattr_init(&attributes);
-    // The agent blocks the signals that it reads from a descriptor; a worker must not inherit that.
-    sigset_t none;
-    ::sigemptyset(&none);
-    ::posix_spawnattr_setsigmask(&attributes, &none);
-    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-  }
-  ~SpawnSetup() {
-    ::posix_spawn_file_actions_destroy(&actions);
-    ::posix_spawnattr_destroy(&attributes);
-  }
-  SpawnSetup(const SpawnSetup&) = delete;
-  SpawnSetup& operator=(const SpawnSetup&) = delete;
-};
 
 // The rings to a worker, and the socket on which the two wake each other.
 struct WorkerRings {
@@ -60,14 +35,13 @@ struct WorkerRings {
   [[nodiscard]] std::byte* pair() const { return memory->at(0, channel::kRingPairBytes)->data(); }
 };
 
-// A copy of a descriptor above those that the worker gets, so that placing one never closes another.
-UniqueFd above_inherited(int fd) {
-  return UniqueFd{::fcntl(fd, F_DUPFD_CLOEXEC, 64)};
-}
+// A process that is the first of its namespace cannot be ended by its own abort(): it exits with this instead (worker/main.cpp).
+constexpr int kAborted = 128 + SIGABRT;
 
 }  // namespace
 
-Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(const std::filesystem::path& program,
+Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(jail::Jail& jail,
+                                                            const std::filesystem::path& program,
                                                             const std::vector<std::string>& arguments,
                                                             const channel::Segment& calls,
                                                             uint64_t result_bytes) {
@@ -80,44 +54,21 @@ Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(const std::filesyste
     return fail(VACCEL_RESOURCE_EXHAUSTED, "socketpair: %s", errno_text(errno).c_str());
   }
   UniqueFd ours{ends[0]};
-  const UniqueFd low_end{ends[1]};
-  const std::pair<int, int> inherited[] = {{low_end.get(), worker::kChannelFd},
-                                           {calls.fd(), worker::kCallsFd},
-                                           {results->fd(), worker::kResultsFd},
-                                           {rings->memory->fd(), worker::kRingsFd},
-                                           {rings->wake_of_worker.get(), worker::kWakeFd}};
-  SpawnSetup setup;
-  std::vector<UniqueFd> copies;
-  for (const auto& [ours_fd, theirs_fd] : inherited) {
-    copies.push_back(above_inherited(ours_fd));
-    if (!copies.back().valid())
-      return fail(VACCEL_RESOURCE_EXHAUSTED, "out of file descriptors: %s", errno_text(errno).c_str());
-    ::posix_spawn_file_actions_adddup2(&setup.actions, copies.back().get(), theirs_fd);
-  }
-
-  std::vector<char*> argv{const_cast<char*>(program.c_str())};
-  for (const std::string& argument : arguments)
-    argv.push_back(const_cast<char*>(argument.c_str()));
-  argv.push_back(nullptr);
-  pid_t pid = 0;
-  if (const int error =
-          ::posix_spawn(&pid, program.c_str(), &setup.actions, &setup.attributes, argv.data(), environ);
-      error != 0) {
-    return fail(VACCEL_UNAVAILABLE, "cannot start %s: %s", program.c_str(), errno_text(error).c_str());
-  }
-  UniqueFd pid_fd{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
-  if (!pid_fd.valid()) {
-    const int error = errno;
-    ::kill(pid, SIGKILL);
-    ::waitpid(pid, nullptr, 0);
-    return fail(VACCEL_RESOURCE_EXHAUSTED, "pidfd_open: %s", errno_text(error).c_str());
-  }
+  const UniqueFd theirs{ends[1]};
+  auto started = jail.start({.file = program,
+                             .arguments = arguments,
+                             .descriptors = {{theirs.get(), worker::kChannelFd},
+                                             {calls.fd(), worker::kCallsFd},
+                                             {results->fd(), worker::kResultsFd},
+                                             {rings->memory->fd(), worker::kRingsFd},
+                                             {rings->wake_of_worker.get(), worker::kWakeFd}}});
+  if (!started) return Unexpected{started.error()};
   auto channel = std::make_unique<channel::RingChannel>(channel::StreamChannel{std::move(ours)});
   // The agent never waits in receive(): its reactor spins for all channels together.
   channel->attach(rings->pair(), rings->memory, channel::RingChannel::Side::kClient, std::move(rings->wake),
                   /*spin_ns=*/0);
-  return std::unique_ptr<WorkerProcess>(
-      new WorkerProcess(pid, std::move(pid_fd), std::move(channel), std::move(*results)));
+  return std::unique_ptr<WorkerProcess>(new WorkerProcess(std::move(*started), jail.policy().memory_bytes,
+                                                          std::move(channel), std::move(*results)));
 }
 
 WorkerProcess::~WorkerProcess() {
@@ -144,9 +95,14 @@ std::string WorkerProcess::collect() {
   while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
   }
   pid_ = 0;
-  if (WIFEXITED(status)) return "exited with status " + std::to_string(WEXITSTATUS(status));
-  const int number = WTERMSIG(status);
+  ran_out_of_memory_ = cgroup_.ran_out_of_memory();
+  cgroup_ = {};
+  const bool aborted = WIFEXITED(status) && WEXITSTATUS(status) == kAborted;
+  if (WIFEXITED(status) && !aborted) return "exited with status " + std::to_string(WEXITSTATUS(status));
+  const int number = aborted ? SIGABRT : WTERMSIG(status);
   end_signal_ = number;
+  if (ran_out_of_memory_)
+    return "took more memory than the " + std::to_string(memory_bytes_) + " bytes that it may have";
   return "was killed by signal " + std::to_string(number) + " (" + ::sigdescr_np(number) + ")";
 }
 

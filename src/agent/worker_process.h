@@ -15,14 +15,15 @@
 #include "channel/segment.h"
 #include "core/status.h"
 #include "core/unique_fd.h"
+#include "jail/jail.h"
 
 namespace vaccel::agent {
 
 class WorkerProcess {
  public:
-  /// Starts `program` with `arguments`; it inherits the other end of channel(), `calls`, a results
+  /// Starts `program` in `jail` with `arguments`; it inherits the other end of channel(), `calls`, a results
   /// segment of its own, and a pair of rings.
-  static Result<std::unique_ptr<WorkerProcess>> start(const std::filesystem::path& program,
+  static Result<std::unique_ptr<WorkerProcess>> start(jail::Jail& jail, const std::filesystem::path& program,
                                                       const std::vector<std::string>& arguments,
                                                       const channel::Segment& calls, uint64_t result_bytes);
   /// Kills it if it still runs, and waits for its end.
@@ -40,21 +41,31 @@ class WorkerProcess {
   /// too long.
   void end(int timeout_ms);
   /// Collects a process that has ended. @return how, for a sentence: "exited with status 1", "was killed by
-  /// signal 11 (Segmentation fault)".
+  /// signal 11 (Segmentation fault)", "took more memory than the 2147483648 bytes that it may have".
   std::string collect();
   /// Of one that was collected: the signal that ended it; 0: none did.
   [[nodiscard]] int end_signal() const { return end_signal_; }
+  /// Likewise: whether it took more memory than it may.
+  [[nodiscard]] bool ran_out_of_memory() const { return ran_out_of_memory_; }
 
  private:
-  WorkerProcess(pid_t pid, UniqueFd pid_fd, std::unique_ptr<channel::RingChannel> channel,
+  WorkerProcess(jail::Started started, uint64_t memory_bytes, std::unique_ptr<channel::RingChannel> channel,
                 channel::Segment results)
-      : pid_(pid), pid_fd_(std::move(pid_fd)), channel_(std::move(channel)), results_(std::move(results)) {}
+      : pid_(started.pid),
+        pid_fd_(std::move(started.pid_fd)),
+        cgroup_(std::move(started.cgroup)),
+        memory_bytes_(memory_bytes),
+        channel_(std::move(channel)),
+        results_(std::move(results)) {}
 
   pid_t pid_;
   UniqueFd pid_fd_;
+  jail::Cgroup cgroup_;
+  uint64_t memory_bytes_;  // that it may have; 0: no limit
   std::unique_ptr<channel::RingChannel> channel_;
   channel::Segment results_;
   int end_signal_ = 0;
+  bool ran_out_of_memory_ = false;
 };
 
 }  // namespace vaccel::agent

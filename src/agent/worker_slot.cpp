@@ -96,8 +96,15 @@ Status WorkerSlot::launch() {
                     std::to_string(options_.spin_us), "--parent", std::to_string(::getpid()), "--name",
                     "vaccel-worker " + std::to_string(options_.index)});
   if (!options_.cpus.empty()) arguments.insert(arguments.end(), {"--cpus", options_.cpus});
+  const jail::Policy& policy = options_.jail.policy();
+  if (policy.enabled && jail::Jail::can_limit_system_calls()) {
+    arguments.insert(arguments.end(), {"--limit-system-calls", "yes"});
+    for (const std::string& call : policy.system_calls)
+      arguments.insert(arguments.end(), {"--system-call", call});
+  }
   if (!options_.device.empty()) arguments.insert(arguments.end(), {"--device", options_.device});
-  auto process = WorkerProcess::start(options_.program, arguments, calls_, options_.segment_bytes);
+  auto process =
+      WorkerProcess::start(options_.jail, options_.program, arguments, calls_, options_.segment_bytes);
   if (!process) return process.error();
   process_ = std::move(*process);
   ++process_count_;
@@ -214,7 +221,8 @@ void WorkerSlot::on_exit() {
   const pid_t pid = process_->pid();
   const std::string how = process_->collect();
   // No fault of a process's own ends it so.
-  const bool from_outside = process_->end_signal() == SIGKILL && end_reason_.empty();
+  const bool from_outside =
+      process_->end_signal() == SIGKILL && !process_->ran_out_of_memory() && end_reason_.empty();
   last_end_ = "the worker " + how;
   options_.metrics.worker_ended(end_reason_.empty() ? end_of(*process_, broke_protocol_) : WorkerEnd::kHang);
   process_.reset();

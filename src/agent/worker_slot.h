@@ -27,6 +27,7 @@
 #include "agent/window.h"
 #include "agent/worker_process.h"
 #include "channel/segment.h"
+#include "jail/jail.h"
 #include "wire/last_body.h"
 #include "wire/messages.h"
 
@@ -87,6 +88,7 @@ struct WorkerRequest {
 class WorkerSlot final : public Polled {
  public:
   struct Options {
+    jail::Jail& jail;  ///< Outlives the slot.
     std::filesystem::path program;
     std::vector<std::string> arguments;
     uint32_t threads = 8;

@@ -84,6 +84,10 @@ std::vector<std::string> names_in(const std::filesystem::path& directory) {
   return names;
 }
 
+std::filesystem::path directory_of(const RuntimeConfig& config) {
+  return config.backend_directory.empty() ? default_backend_directory() : config.backend_directory;
+}
+
 }  // namespace
 
 vaccel_status BackendFailure::keep(void* context, vaccel_status status, const char* sentence) {
@@ -185,13 +189,17 @@ Result<std::unique_ptr<BackendLibrary>> BackendLibrary::load(const std::filesyst
   return backend;
 }
 
-Backends Backends::load(const RuntimeConfig& config, const LogFunction& log) {
-  Backends backends;
-  const std::filesystem::path directory =
-      config.backend_directory.empty() ? default_backend_directory() : config.backend_directory;
-  std::vector<std::string> names = config.backends.empty() ? names_in(directory) : config.backends;
+std::vector<std::string> backend_names(const RuntimeConfig& config) {
+  std::vector<std::string> names = config.backends.empty() ? names_in(directory_of(config)) : config.backends;
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
+}
+
+Backends Backends::load(const RuntimeConfig& config, const LogFunction& log) {
+  Backends backends;
+  const std::filesystem::path directory = directory_of(config);
+  const std::vector<std::string> names = backend_names(config);
   // Options for a backend that is not there are a mistake that somebody wants to hear of.
   for (const auto& [name, options] : config.backend_options) {
     if (!std::binary_search(names.begin(), names.end(), name) && log) {

@@ -109,4 +109,7 @@ class Backends {
 /// ../lib/vaccel/backends from the program, or where they are installed.
 std::filesystem::path default_backend_directory();
 
+/// Of the backends that a runtime with this configuration loads, or tries to.
+std::vector<std::string> backend_names(const RuntimeConfig& config);
+
 }  // namespace vaccel::runtime

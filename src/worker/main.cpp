@@ -14,9 +14,12 @@
 #include <cstring>
 #include <iterator>
 #include <string>
+#include <vector>
 
 #include "channel/ring_channel.h"
 #include "channel/window_mapping.h"
+#include "jail/system_calls.h"
+#include "runtime/backend_library.h"
 #include "runtime/runtime.h"
 #include "worker/descriptors.h"
 #include "worker/server.h"
@@ -35,6 +38,8 @@ struct Arguments {
   int64_t spin_ns = channel::default_spin_ns();
   std::string cpus;
   std::string device;
+  bool limit_calls = false;  // system calls
+  std::vector<std::string> more_calls;
 };
 
 bool parse(int argc, char** argv, Arguments& arguments) {
@@ -52,6 +57,10 @@ bool parse(int argc, char** argv, Arguments& arguments) {
       arguments.threads = std::atoi(argv[index + 1]);
     } else if (flag == "--cpus") {
       arguments.cpus = argv[index + 1];
+    } else if (flag == "--limit-system-calls") {
+      arguments.limit_calls = std::string(argv[index + 1]) == "yes";
+    } else if (flag == "--system-call") {
+      arguments.more_calls.emplace_back(argv[index + 1]);
     } else if (flag == "--device") {
       arguments.device = argv[index + 1];
     } else if (flag == "--parent") {
@@ -65,12 +74,24 @@ bool parse(int argc, char** argv, Arguments& arguments) {
   return argc % 2 == 1 && arguments.parent > 0 && arguments.threads > 0;
 }
 
+// The first process of a namespace is not ended by signals that it has no handler for, its own abort()'s included. The agent
+// knows the status (worker_process.cpp).
+void exit_when_aborted(int signal) {
+  ::_exit(128 + signal);
+}
+
 Result<std::unique_ptr<runtime::Runtime>> make_runtime(const Arguments& arguments) {
   runtime::RuntimeConfig config;
   if (!arguments.config.empty()) {
     auto read = runtime::read_runtime_config(arguments.config);
     if (!read) return Unexpected{read.error()};
     config = std::move(*read);
+  }
+  if (arguments.limit_calls) {
+    // Before any backend is loaded, and any thread begun.
+    if (Status status = jail::limit_system_calls(runtime::backend_names(config), arguments.more_calls);
+        !status.ok())
+      return Unexpected{std::move(status)};
   }
   if (!arguments.catalogue.empty()) config.catalogue = arguments.catalogue;
   static constexpr const char* kLevels[] = {"debug", "info", "warning", "error"};
@@ -125,7 +146,9 @@ int main(int argc, char** argv) {
   }
   // No worker outlives its agent, also one that died before this line.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != arguments.parent) return EXIT_FAILURE;
+  const bool is_first_of_namespace = ::getpid() == 1;
+  if (!is_first_of_namespace && ::getppid() != arguments.parent) return EXIT_FAILURE;
+  if (is_first_of_namespace) std::signal(SIGABRT, exit_when_aborted);
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGINT, SIG_IGN);  // Ctrl-C at a terminal is the agent's to hear; it ends its workers in order.
 

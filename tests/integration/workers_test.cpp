@@ -208,7 +208,8 @@ TEST(Workers, AnAgentWithoutAWorkerProgramDoesNotStart) {
   EXPECT_NE(useless.log.find("exited with status 1"), std::string::npos) << useless.log;
   const Ended not_executable = AgentProcess::run_to_end({.worker = "program = \"/etc/passwd\""});
   EXPECT_EQ(not_executable.status, 1);
-  EXPECT_NE(not_executable.log.find("cannot start /etc/passwd"), std::string::npos) << not_executable.log;
+  EXPECT_NE(not_executable.log.find("/etc/passwd: cannot run it: Permission denied"), std::string::npos)
+      << not_executable.log;
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -214,6 +215,9 @@ void AgentProcess::write_config() const {
   if (!setup_.all_backends) text += "[backends]\nload = [\"reference\"]\n";
   text += "[backend.reference]\nfaults = true\n" + in_folder(setup_.more);
   write_file(folder() / "vaccel.toml", text);
+  if (setup_.owner != 0) {
+    EXPECT_EQ(::chown(folder().c_str(), setup_.owner, static_cast<gid_t>(-1)), 0);
+  }
   if (setup_.readable_by_all) std::filesystem::permissions(folder(), std::filesystem::perms{0755});
 }
 
@@ -225,6 +229,10 @@ void AgentProcess::spawn() {
   address.sun_family = AF_UNIX;
   notify_path.copy(address.sun_path, sizeof address.sun_path - 1);
   ASSERT_EQ(::bind(notify_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+
+  if (setup_.owner != 0) {
+    ASSERT_EQ(::chmod(notify_path.c_str(), 0777), 0);  // as a service manager's is
+  }
 
   std::vector<std::string> command = setup_.wrapper;
   command.push_back(environment("VACCEL_TEST_BIN", "build/bin") + "/vacceld");

@@ -69,6 +69,7 @@ struct AgentSetup {
   std::vector<std::string> wrapper;    ///< A command that runs the agent: {"setpriv", ...}.
   std::vector<std::string> arguments;  ///< Instead of the configuration.
   bool readable_by_all = false;        ///< The agent's folder.
+  uid_t owner = 0;                     ///< Of the agent's folder, where this test is root's.
 };
 
 /// How a program ended, and what it had said.

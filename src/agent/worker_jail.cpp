@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/worker_jail.h"
+
+#include <glob.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace vaccel::agent {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Libraries, what they read to find each other, and what they ask about the machine.
+constexpr const char* kOfTheSystem[] = {
+    "/lib",
+    "/lib64",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/local/lib",
+    "/usr/share",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/alternatives",
+    "/etc/OpenCL",
+    "/etc/localtime",
+    "/sys/devices/system",
+    "/sys/fs/cgroup",
+};
+constexpr const char* kPlainDevices[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random",
+                                         "/dev/urandom"};
+// OpenCL's compilers link what they have compiled.
+constexpr const char* kLinkers[] = {"/usr/bin/ld", "/usr/bin/ld.lld"};
+
+std::vector<fs::path> that_fit(const std::string& pattern) {
+  std::vector<fs::path> found;
+  glob_t paths{};
+  if (::glob(pattern.c_str(), GLOB_NOSORT, nullptr, &paths) == 0)
+    found.assign(paths.gl_pathv, paths.gl_pathv + paths.gl_pathc);
+  ::globfree(&paths);
+  return found;
+}
+
+// A folder with libraries: links in it lead to where others lie.
+void add_libraries(const fs::path& folder, std::vector<fs::path>& readable) {
+  readable.push_back(folder);
+  std::error_code error;
+  for (fs::directory_iterator entries(folder, error), end; !error && entries != end;
+       entries.increment(error)) {
+    if (!entries->is_symlink(error)) continue;
+    if (const fs::path target = fs::canonical(entries->path(), error); !error)
+      readable.push_back(target.parent_path());
+    error.clear();
+  }
+}
+
+// A catalogue's folders, and its models' files, may be links.
+void add_catalogue(const fs::path& catalogue, std::vector<fs::path>& readable) {
+  readable.push_back(catalogue);
+  std::error_code error;
+  for (fs::recursive_directory_iterator
+           entries(catalogue, fs::directory_options::follow_directory_symlink, error),
+       end;
+       !error && entries != end; entries.increment(error)) {
+    if (entries.depth() >= 2) entries.disable_recursion_pending();
+    std::error_code broken;
+    if (!entries->is_symlink(broken)) continue;
+    if (const fs::path target = fs::canonical(entries->path(), broken); !broken) readable.push_back(target);
+  }
+}
+
+}  // namespace
+
+jail::Policy policy_of_workers(const Config& config) {
+  const JailSettings& settings = config.jail;
+  jail::Policy policy{.enabled = settings.enabled,
+                      .required = settings.require,
+                      .readable = {std::begin(kOfTheSystem), std::end(kOfTheSystem)},
+                      .writable = {settings.write.begin(), settings.write.end()},
+                      .devices = {std::begin(kPlainDevices), std::end(kPlainDevices)},
+                      .executable = {config.worker.program},
+                      .scratch_bytes = settings.scratch_bytes,
+                      .system_calls = settings.system_calls,
+                      .memory_bytes = settings.memory_bytes,
+                      .cpus = settings.cpus,
+                      .tasks = settings.tasks,
+                      .open_files = settings.open_files};
+  const fs::path program_folder = config.worker.program.parent_path();
+  policy.readable.push_back(program_folder);
+  for (const fs::path& folder :
+       {config.backend_directory, (program_folder / "../lib/vaccel/backends").lexically_normal(),
+        fs::path(VACCEL_BACKEND_INSTALL_DIRECTORY)}) {
+    if (!folder.empty()) add_libraries(folder, policy.readable);
+  }
+  if (!config.file.empty()) policy.readable.push_back(config.file);
+  if (!config.catalogue.empty()) add_catalogue(config.catalogue, policy.readable);
+  policy.readable.insert(policy.readable.end(), config.backend_paths.begin(), config.backend_paths.end());
+  policy.readable.insert(policy.readable.end(), settings.read.begin(), settings.read.end());
+  for (const std::string& pattern : settings.devices) {
+    const auto found = that_fit(pattern);
+    policy.devices.insert(policy.devices.end(), found.begin(), found.end());
+  }
+  const bool compiles =
+      config.backends.empty() || std::ranges::find(config.backends, "opencl") != config.backends.end();
+  if (compiles) {
+    for (const char* linker : kLinkers)
+      policy.executable.emplace_back(linker);
+    // Where the operator has said that what was compiled is kept. It is code: who can write there can have it run by the others.
+    if (const char* cache = std::getenv("POCL_CACHE_DIR"); cache != nullptr && cache[0] == '/') {
+      std::error_code error;
+      fs::create_directories(cache, error);
+      policy.writable.emplace_back(cache);
+    }
+  }
+  return policy;
+}
+
+}  // namespace vaccel::agent
