@@ -33,6 +33,7 @@ catalogue = "models"
 log = "debug"
 control = "control.sock"
 spin_us = 7
+user = "nobody"
 [metrics]
 listen = "127.0.0.1:9464"
 [limits]
@@ -57,6 +58,17 @@ memory = "512M"
 [worker]
 count = 2
 threads = 3
+[jail]
+require = true
+read = ["/opt/x"]
+write = ["/var/cache/x"]
+devices = ["/dev/x*"]
+system_calls = ["io_setup"]
+memory = "1G"
+cpus = 1.5
+tasks = 100
+open_files = 64
+scratch = "1M"
 [backends]
 load = ["onnxruntime"]
 [backend.onnxruntime]
@@ -94,6 +106,18 @@ max_pixels = 100
   EXPECT_FALSE(config->vms[1].prefault);
   EXPECT_EQ(config->worker.count, 2u);
   EXPECT_EQ(config->worker.threads, 3u);
+  EXPECT_EQ(config->user, "nobody");
+  EXPECT_EQ(config->jail, (JailSettings{.require = true,
+                                        .read = {"/opt/x"},
+                                        .write = {"/var/cache/x"},
+                                        .devices = {"/dev/x*"},
+                                        .system_calls = {"io_setup"},
+                                        .memory_bytes = uint64_t{1} << 30,
+                                        .cpus = 1.5,
+                                        .tasks = 100,
+                                        .open_files = 64,
+                                        .scratch_bytes = uint64_t{1} << 20}));
+  EXPECT_EQ(config->backends, std::vector<std::string>{"onnxruntime"});
 }
 
 TEST_F(ConfigTest, TheDeployedFileHasTheDefaults) {
@@ -107,6 +131,8 @@ TEST_F(ConfigTest, TheDeployedFileHasTheDefaults) {
   EXPECT_TRUE(deployed->vms.empty());
   EXPECT_EQ(deployed->limits, defaults.limits);
   EXPECT_EQ(deployed->worker, defaults.worker);
+  EXPECT_EQ(deployed->jail, defaults.jail);
+  EXPECT_EQ(deployed->user, defaults.user);
   EXPECT_EQ(deployed->tenants.common, defaults.tenants.common);
   EXPECT_TRUE(deployed->tenants.tenants.empty());
   EXPECT_TRUE(deployed->models.empty());
@@ -185,6 +211,11 @@ INSTANTIATE_TEST_SUITE_P(
                     Mistake{"[[vm]]\nname = \"a\"\ncid = 7\nwindw = \"w\"", "vaccel.toml:4:"},
                     Mistake{"[worker]\ncpus = [\"0-\"]", "vaccel.toml:2:"},
                     Mistake{"[worker]\nmax_run_ms = -1", "vaccel.toml:2:"},
+                    Mistake{"[jail]\nread = [\"etc\"]", "vaccel.toml:2:"},
+                    Mistake{"[jail]\nmemory = \"1M\"", "vaccel.toml:2:"},
+                    Mistake{"[jail]\ncpus = 0.001", "vaccel.toml:2:"},
+                    Mistake{"[jail]\nenabled = false\nrequire = true", "vaccel.toml:3:"},
+                    Mistake{"[image]\nmax_pixel = 1", "vaccel.toml:2:"},
                     Mistake{"[[model]]\nname = \"a/b\"", "vaccel.toml:2:"},
                     Mistake{"[[model]]\nname = \"a\"\n[[model]]\nname = \"a\"", "stands here twice"},
                     Mistake{"[[watch]]\npattern = \"/run/v.sock\"", "vaccel.toml:2:"},
