@@ -28,16 +28,19 @@ Agent::Agent(Reactor& reactor, Log& log, Config config, runtime::Catalogue catal
       worker_arguments_(std::move(worker_arguments)),
       read_again_(std::move(read_again)),
       jail_(policy_of_workers(config_)),
-      vm_watch_(reactor, log,
-                {.attach =
-                     [this](const wire::AttachVm& vm, VmWatch::Done done) {
-                       attach(vm, [then = std::move(done)](const Result<wire::VmAttached>& attached) mutable {
-                         then(attached ? Status() : attached.error());
-                       });
-                     },
-                 .detach = [this](const std::string& name,
-                                  VmWatch::Done done) { detach(name, std::move(done)); }}) {
+      uploads_(config_.uploads),
+      vm_watch_(
+          reactor, log,
+          {.attach =
+               [this](const wire::AttachVm& vm, VmWatch::Done done) {
+                 attach(vm, [then = std::move(done)](const Result<wire::VmAttached>& attached) mutable {
+                   then(attached ? Status() : attached.error());
+                 });
+               },
+           .detach = [this](const std::string& name, VmWatch::Done done) { detach(name, std::move(done)); }}),
+      own_workers_(reactor, log, config_, uploads_, quarantine_, metrics_, worker_arguments_) {
   tenants_.apply(config_.tenants);
+  uploads_.tidy();
 }
 
 Agent::~Agent() {
@@ -50,6 +53,11 @@ Agent::~Agent() {
   reactor_.drop_deferred();  // holds calls of these sessions, and they hold memory of the workers
   for (auto& worker : workers_)
     worker->stop();
+  own_workers_.stop();
+}
+
+Result<WorkerSlot*> Agent::own_worker(const std::string& tenant) {
+  return own_workers_.of(tenant);
 }
 
 Status Agent::start(std::move_only_function<void(Status)> ready) {
@@ -93,6 +101,7 @@ WorkerSlot::Options Agent::options_of(uint32_t index) {
   return {.jail = jail_,
           .program = worker.program,
           .arguments = worker_arguments_,
+          .config = config_.file,
           .threads = worker.threads,
           .segment_bytes = config_.limits.segment_bytes,
           .index = index,
@@ -302,6 +311,7 @@ void Agent::window_ended(uint32_t number) {
   if (ending_) return;
   for (auto& worker : workers_)
     worker->drop_window(number);
+  own_workers_.visit([number](WorkerSlot& worker) { worker.drop_window(number); });
 }
 
 void Agent::shut_down() {

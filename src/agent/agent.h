@@ -14,6 +14,7 @@
 #include "agent/config.h"
 #include "agent/log.h"
 #include "agent/metrics.h"
+#include "agent/own_workers.h"
 #include "agent/quarantine.h"
 #include "agent/reactor.h"
 #include "agent/session.h"
@@ -69,6 +70,8 @@ class Agent final : public SessionHost {
   const runtime::Catalogue& catalogue() const override { return catalogue_; }
   WorkerSlot& worker_for(const std::string& model) override;
   const std::vector<std::unique_ptr<WorkerSlot>>& workers() const override { return workers_; }
+  const UploadStore& uploads() const override { return uploads_; }
+  Result<WorkerSlot*> own_worker(const std::string& tenant) override;
   void session_ended(uint64_t id) override;
   void window_ended(uint32_t number) override;
 
@@ -122,6 +125,7 @@ class Agent final : public SessionHost {
   const std::vector<std::string> worker_arguments_;
   const ReadAgain read_again_;
   jail::Jail jail_;  // before workers_, which are started in it
+  UploadStore uploads_;
   Tenants tenants_;
   const std::shared_ptr<Tenant> nobody_ =
       std::make_shared<Tenant>("", TenantSettings{});  // of who is turned away
@@ -129,6 +133,7 @@ class Agent final : public SessionHost {
   VmWatch vm_watch_;
   Metrics metrics_;                                   // before all that count in it
   std::vector<std::unique_ptr<WorkerSlot>> workers_;  // before sessions_: they hold memory of these
+  OwnWorkers own_workers_;                            // likewise
   std::map<std::string, AttachedVm> vms_;
   std::map<uint64_t, std::unique_ptr<Session>> sessions_;
   std::vector<std::unique_ptr<Listener>> listeners_;

@@ -28,6 +28,7 @@ std::string notes_of(const Config& before, const Config& now) {
   note(before.spin_us != now.spin_us, "spin_us");
   note(before.worker != now.worker, "[worker]");
   note(before.jail != now.jail, "[jail]");
+  note(before.uploads != now.uploads, "[uploads]");
   note(before.user != now.user, "user");
   note(before.limits.segment_bytes != now.limits.segment_bytes, "[limits] segment_bytes");
   return notes;

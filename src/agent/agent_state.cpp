@@ -58,6 +58,13 @@ AgentState Agent::state() const {
     }
     if (state.backends.empty()) state.backends = worker->backends();  // alike
   }
+  own_workers_.visit([&state](const WorkerSlot& worker) {
+    state.workers.push_back(worker.now());
+    worker.visit_calls([&](const WorkerRequest& request, bool running) {
+      CallsNow& calls = state.calls[request.figures];
+      ++(running ? calls.running : calls.queued);
+    });
+  });
   return state;
 }
 

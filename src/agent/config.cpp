@@ -121,6 +121,18 @@ void read_worker(TomlTable table, const std::filesystem::path& folder, WorkerCon
   read_supervision(table, worker.supervision);
 }
 
+// Of a worker's memory and CPU time.
+void read_own_limits(TomlTable& table, uint64_t& memory_bytes, double& most_cpus) {
+  if (const auto bytes = table.byte_size("memory", 0, wire::kMaxMemoryBytes)) memory_bytes = *bytes;
+  if (memory_bytes != 0 && memory_bytes < kLeastJailMemory)
+    table.mistake("memory", "a worker does not start with less than 64M");
+  if (const auto cpus = table.number("cpus")) {
+    if (*cpus != 0 && (*cpus < 0.01 || *cpus > 65'536))
+      table.mistake("cpus", "must be 0, or from 0.01 to 65536");
+    most_cpus = *cpus;
+  }
+}
+
 void read_jail(TomlTable table, JailSettings& jail) {
   if (const auto enabled = table.boolean("enabled")) jail.enabled = *enabled;
   if (const auto require = table.boolean("require")) jail.require = *require;
@@ -138,17 +150,23 @@ void read_jail(TomlTable table, JailSettings& jail) {
   paths("write", jail.write);
   paths("devices", jail.devices);
   if (auto calls = table.strings("system_calls")) jail.system_calls = std::move(*calls);
-  if (const auto bytes = table.byte_size("memory", 0, wire::kMaxMemoryBytes)) jail.memory_bytes = *bytes;
-  if (jail.memory_bytes != 0 && jail.memory_bytes < kLeastJailMemory)
-    table.mistake("memory", "a worker does not start with less than 64M");
-  if (const auto cpus = table.number("cpus")) {
-    if (*cpus != 0 && (*cpus < 0.01 || *cpus > 65'536))
-      table.mistake("cpus", "must be 0, or from 0.01 to 65536");
-    jail.cpus = *cpus;
-  }
+  read_own_limits(table, jail.memory_bytes, jail.cpus);
   take(table, "tasks", 16, 4'194'304, jail.tasks);
   take(table, "open_files", 64, 1'048'576, jail.open_files);
   if (const auto bytes = table.byte_size("scratch", 4096, wire::kMaxMemoryBytes)) jail.scratch_bytes = *bytes;
+}
+
+void read_uploads(TomlTable table, const std::filesystem::path& folder, UploadSettings& uploads) {
+  if (const auto path = table.string("directory"); path && !path->empty())
+    uploads.directory = (folder / *path).lexically_normal();
+  if (const auto bytes = table.byte_size("max_bytes", 4096, wire::kMaxMemoryBytes))
+    uploads.max_bytes = *bytes;
+  take(table, "max_models", 1, 4096, uploads.max_models);
+  if (auto backends = table.strings("backends")) uploads.backends = std::move(*backends);
+  if (uploads.backends.empty()) table.mistake("backends", "a model needs a backend to run it");
+  take(table, "threads", 1, 256, uploads.threads);
+  take(table, "idle_ms", 1, 86'400'000, uploads.idle_ms);
+  read_own_limits(table, uploads.memory_bytes, uploads.cpus);
 }
 
 // Libraries, data and caches that backends are told of; of a library its folder, for it has neighbours.
@@ -250,6 +268,7 @@ Result<Config> read_config(const std::filesystem::path& file) {
   read_watched(root, config);
   config.tenants = read_tenants(root);
   if (auto table = root.table("jail")) read_jail(*table, config.jail);
+  if (auto table = root.table("uploads")) read_uploads(*table, folder, config.uploads);
   config.user = root.string("user").value_or("");
   for (const char* key : kRuntimeKeys)
     root.skip(key);

@@ -89,6 +89,19 @@ struct JailSettings {
   bool operator==(const JailSettings&) const = default;
 };
 
+/// Models that tenants bring; upload_store.h keeps them, each tenant has a worker of its own for them.
+struct UploadSettings {
+  std::filesystem::path directory;                      ///< Empty: nobody may.
+  uint64_t max_bytes = uint64_t{1} << 30;               ///< Of one tenant's files.
+  uint32_t max_models = 16;                             ///< Of one tenant.
+  std::vector<std::string> backends = {"onnxruntime"};  ///< That run them.
+  uint32_t threads = 2;                                 ///< Calls that a tenant's worker runs at a time.
+  uint64_t memory_bytes = uint64_t{2} << 30;            ///< Of a tenant's worker; 0: no limit.
+  double cpus = 0;                                      ///< Likewise; 0: no limit.
+  int64_t idle_ms = 60'000;  ///< It is ended when it has had nothing to do for so long.
+  bool operator==(const UploadSettings&) const = default;
+};
+
 struct WorkerConfig {
   std::filesystem::path program;  ///< Empty: vaccel-worker beside vacceld.
   uint32_t count = 1;
@@ -113,6 +126,7 @@ struct Config {
       50;  ///< The longest that agent and workers spin for news in rings before they sleep; 0: never.
   WorkerConfig worker;
   JailSettings jail;
+  UploadSettings uploads;
   std::string user;            ///< Whom the agent runs as, if it is started by root; "": as it is.
   std::filesystem::path file;  ///< What it was read from; empty: no file.
   // What the runtime reads from the same file, as far as the jail has to know.

@@ -69,6 +69,15 @@ cpus = 1.5
 tasks = 100
 open_files = 64
 scratch = "1M"
+[uploads]
+directory = "uploads"
+max_bytes = "1M"
+max_models = 2
+backends = ["tflite"]
+threads = 1
+memory = "512M"
+cpus = 0.5
+idle_ms = 10
 [backends]
 load = ["onnxruntime"]
 [backend.onnxruntime]
@@ -117,6 +126,8 @@ max_pixels = 100
                                         .tasks = 100,
                                         .open_files = 64,
                                         .scratch_bytes = uint64_t{1} << 20}));
+  EXPECT_EQ(config->uploads,
+            (UploadSettings{folder_ / "uploads", 1 << 20, 2, {"tflite"}, 1, uint64_t{512} << 20, 0.5, 10}));
   EXPECT_EQ(config->backends, std::vector<std::string>{"onnxruntime"});
 }
 
@@ -133,6 +144,7 @@ TEST_F(ConfigTest, TheDeployedFileHasTheDefaults) {
   EXPECT_EQ(deployed->worker, defaults.worker);
   EXPECT_EQ(deployed->jail, defaults.jail);
   EXPECT_EQ(deployed->user, defaults.user);
+  EXPECT_EQ(deployed->uploads, defaults.uploads);
   EXPECT_EQ(deployed->tenants.common, defaults.tenants.common);
   EXPECT_TRUE(deployed->tenants.tenants.empty());
   EXPECT_TRUE(deployed->models.empty());
@@ -215,6 +227,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Mistake{"[jail]\nmemory = \"1M\"", "vaccel.toml:2:"},
                     Mistake{"[jail]\ncpus = 0.001", "vaccel.toml:2:"},
                     Mistake{"[jail]\nenabled = false\nrequire = true", "vaccel.toml:3:"},
+                    Mistake{"[uploads]\nmemory = \"1M\"", "vaccel.toml:2:"},
+                    Mistake{"[uploads]\nbackends = []", "vaccel.toml:2:"},
                     Mistake{"[image]\nmax_pixel = 1", "vaccel.toml:2:"},
                     Mistake{"[[model]]\nname = \"a/b\"", "vaccel.toml:2:"},
                     Mistake{"[[model]]\nname = \"a\"\n[[model]]\nname = \"a\"", "stands here twice"},

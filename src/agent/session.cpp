@@ -353,11 +353,18 @@ Status Session::handle_call() {
   if (Status status = admit(*call, header.request_id, header.payload_bytes); !status.ok()) return status;
   if (const bool echoes = call->operator_name == kEcho; echoes || call->operator_name == kDiscard)
     return handle_own_operator(std::move(*call), echoes);
+  if (is_upload_operator(call->operator_name)) return handle_upload_operator(std::move(*call));
   auto model = model_of(*call);
   if (!model) return model.error();
   WorkerSlot* const holder = memory_.worker_of(*call);
-  WorkerSlot& worker = holder != nullptr ? *holder : host_.worker_for(*model);
-  CallMetrics& metrics = metrics_.calls_of(call->operator_name, *model, host_.workers());
+  const auto chosen = holder != nullptr && !is_own_model(*model) ? holder : worker_of(*model);
+  if (!chosen) return chosen.error();
+  WorkerSlot& worker = **chosen;
+  if (holder != nullptr && holder != &worker)
+    return failure(VACCEL_INVALID_ARGUMENT, "models of one's own cannot use device buffers");
+  // Their names are a client's text, and no label.
+  CallMetrics& metrics =
+      metrics_.calls_of(call->operator_name, is_own_model(*model) ? kOwnModels : *model, host_.workers());
   auto in_flight = std::make_shared<InFlight>(worker, header.request_id, std::move(*call), metrics);
   in_flight->model = std::move(*model);
   if (Status status = permit_backend(in_flight->call, in_flight->model, worker); !status.ok()) return status;
@@ -416,6 +423,7 @@ Status Session::resolve_memory(InFlight& call, uint64_t payload_bytes) const {
 
 void Session::payload_arrived() {
   if (auto call = std::exchange(receiving_, nullptr)) return submit(call);
+  if (own_.piece) return finish_upload();
   if (own_.request_id != 0) answer_own_operator();
   // Neither: it was discarded, and its sender told.
 }

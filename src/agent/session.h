@@ -20,6 +20,7 @@
 #include "agent/session_metrics.h"
 #include "agent/session_window.h"
 #include "agent/traffic.h"
+#include "agent/upload_store.h"
 #include "agent/vm.h"
 #include "agent/worker_slot.h"
 #include "channel/ring_channel.h"
@@ -32,6 +33,10 @@ namespace vaccel::agent {
 /// The agent's own operators, of which no worker knows the second; see handle_own_operator().
 inline constexpr const char* kEcho = "vaccel.echo";
 inline constexpr const char* kDiscard = "vaccel.discard";
+/// Of models of a tenant's own; session_uploads.cpp.
+inline constexpr const char* kUpload = "vaccel.upload";
+inline constexpr const char* kPutModel = "vaccel.put_model";
+inline constexpr const char* kDeleteModel = "vaccel.delete_model";
 
 /// What a session needs of the agent around it.
 class SessionHost {
@@ -46,6 +51,9 @@ class SessionHost {
   /// The worker for a model; for "" the least busy one.
   virtual WorkerSlot& worker_for(const std::string& model) = 0;
   virtual const std::vector<std::unique_ptr<WorkerSlot>>& workers() const = 0;
+  /// Models of tenants' own, and the worker of one tenant for them.
+  virtual const UploadStore& uploads() const = 0;
+  virtual Result<WorkerSlot*> own_worker(const std::string& tenant) = 0;
   /// A window has gone: no worker needs it any more.
   virtual void window_ended(uint32_t number) = 0;
   /// The session is over: to be destroyed once the present event is done.
@@ -104,6 +112,7 @@ class Session final : public Polled {
   Status handle_free_memory();
   [[nodiscard]] bool may_use(const std::string& model) const;
   [[nodiscard]] uint32_t model_count() const;
+  [[nodiscard]] std::vector<std::string> own_models() const;
   void describe_server(uint64_t request_id);
   void describe_models(uint64_t request_id, uint32_t start);
   void describe_operators(uint64_t request_id, uint32_t start);
@@ -117,6 +126,15 @@ class Session final : public Polled {
   Status admit_bytes(uint64_t payload_bytes) const;
   Status resolve_memory(InFlight& call, uint64_t payload_bytes) const;
   Status handle_own_operator(wire::Call call, bool echoes);
+  static bool is_upload_operator(const std::string& name);
+  Status handle_upload_operator(wire::Call call);
+  Status handle_upload(wire::Call call);
+  void finish_upload();
+  void forget_upload();
+  Status handle_put_model(const wire::Call& call);
+  Status handle_delete_model(const wire::Call& call);
+  Result<WorkerSlot*> worker_of(const std::string& model);
+  [[nodiscard]] Status find_model(const std::string& model) const;
   void answer_own_operator();
   void payload_arrived();
   void count_call(uint64_t payload_bytes, uint64_t window_bytes);
@@ -166,7 +184,10 @@ class Session final : public Polled {
     wire::CallResult result;
     std::vector<std::byte> payload;
     HeldLeases held;
-    Taken taken;                          // of its tenant's bytes in flight
+    Taken taken;                              // of its tenant's bytes in flight
+    std::optional<UploadStore::Piece> piece;  // of an upload, of which these are the bytes in `payload`
+    uint64_t data_offset = 0;
+    uint64_t data_bytes = 0;
     std::shared_ptr<InFlight> discarded;  // has the memory of what arrives to be dropped
   } own_;                        // the call of one of the agent's own operators whose payload is arriving
   uint32_t other_requests_ = 0;  // open-model and describe, at workers

@@ -36,7 +36,8 @@ Status Session::admit(const wire::Call& call, uint64_t request_id, uint64_t payl
         .with_retry_after(tenant.next_done_us());
   }
   if (call.operator_name.empty()) return failure(VACCEL_INVALID_ARGUMENT, "the call names no operator");
-  const bool own = call.operator_name == kEcho || call.operator_name == kDiscard;
+  const bool own =
+      call.operator_name == kEcho || call.operator_name == kDiscard || is_upload_operator(call.operator_name);
   if (!own && !tenant.settings().operators.allows(call.operator_name)) {
     return failure(VACCEL_PERMISSION_DENIED, "tenant '%s' may not use operator '%s'", tenant.name().c_str(),
                    printable(call.operator_name).c_str());
@@ -71,6 +72,9 @@ Status Session::admit_bytes(uint64_t payload_bytes) const {
 // The one that runs the model, which is known since it was loaded for the first time.
 Status Session::permit_backend_of(const std::string& model, const Permission& permission) const {
   std::string backend;
+  if (is_own_model(model)) {
+    if (const auto worker = host_.own_worker(origin_.tenant->name())) backend = (*worker)->backend_of(model);
+  }
   for (const auto& worker : host_.workers()) {
     if (backend.empty()) backend = worker->backend_of(model);
   }

@@ -39,13 +39,8 @@ Status Session::handle_open_model() {
   auto open = wire::decode_open_model(channel_.body());
   if (!open) return open.error();
   if (draining_) return failure(VACCEL_UNAVAILABLE, "the agent is shutting down");
-  const auto* entry = host_.catalogue().find(open->name);
-  // One that it may not use is none: what there is for others is not its business.
-  if (entry == nullptr || !may_use(open->name)) {
-    return failure(VACCEL_NOT_FOUND, "no model '%s' in the catalogue; 'vaccel models' lists what there is",
-                   printable(open->name).c_str());
-  }
-  if (!entry->problem.empty()) {
+  if (Status status = find_model(open->name); !status.ok()) return status;
+  if (const auto* entry = host_.catalogue().find(open->name); entry != nullptr && !entry->problem.empty()) {
     return failure(VACCEL_UNAVAILABLE, "model '%s' cannot be used: %s", open->name.c_str(),
                    entry->problem.c_str());
   }
@@ -54,10 +49,11 @@ Status Session::handle_open_model() {
     return failure(VACCEL_RESOURCE_EXHAUSTED, "this session has %zu models open; the limit is %u",
                    models_.size(), limits.max_models_open);
   }
+  const auto worker = worker_of(open->name);
+  if (!worker) return worker.error();
   auto taken = origin_.tenant->take(Resource::kModels);
   if (!taken) return taken.error();
   ++other_requests_;
-  WorkerSlot& worker = host_.worker_for(open->name);
   WorkerRequest request{.message = *open, .model = open->name, .tenant = origin_.tenant, .done = {}};
   request.done = [self = self_, name = open->name, taken = std::move(*taken),
                   id = channel_.header().request_id](const WorkerReply& reply) mutable {
@@ -73,8 +69,25 @@ Status Session::handle_open_model() {
     }
     if (session->draining_) session->drain();
   };
-  worker.submit(std::move(request));
+  (*worker)->submit(std::move(request));
   return {};
+}
+
+// One that it may not use is none: what there is for others is not its business.
+Status Session::find_model(const std::string& model) const {
+  const bool is_there =
+      is_own_model(model)
+          ? host_.uploads().has(origin_.tenant->name(), model.substr(std::string_view(kOwnPrefix).size()))
+          : host_.catalogue().find(model) != nullptr;
+  if (is_there && may_use(model)) return {};
+  return failure(VACCEL_NOT_FOUND, "no model '%s'%s; 'vaccel models' lists what there is",
+                 printable(model).c_str(),
+                 is_own_model(model) ? " of this tenant's own" : " in the catalogue");
+}
+
+Result<WorkerSlot*> Session::worker_of(const std::string& model) {
+  if (is_own_model(model)) return host_.own_worker(origin_.tenant->name());
+  return &host_.worker_for(model);
 }
 
 Status Session::handle_close_model() {
@@ -104,10 +117,7 @@ Status Session::handle_describe() {
     case wire::Subject::kModel:
       break;
   }
-  if (host_.catalogue().find(describe->model) == nullptr || !may_use(describe->model)) {
-    return failure(VACCEL_NOT_FOUND, "no model '%s' in the catalogue; 'vaccel models' lists what there is",
-                   printable(describe->model).c_str());
-  }
+  if (Status status = find_model(describe->model); !status.ok()) return status;
   if (other_requests_ >= host_.limits().max_calls_in_flight) {
     return failure(VACCEL_RESOURCE_EXHAUSTED, "%u requests of this session are in flight; that is the limit",
                    other_requests_);
@@ -122,7 +132,17 @@ bool Session::may_use(const std::string& model) const {
 
 uint32_t Session::model_count() const {
   return static_cast<uint32_t>(std::ranges::count_if(
-      host_.catalogue().entries(), [this](const auto& entry) { return may_use(entry.first); }));
+             host_.catalogue().entries(), [this](const auto& entry) { return may_use(entry.first); })) +
+         static_cast<uint32_t>(own_models().size());
+}
+
+// By the names that clients call them.
+std::vector<std::string> Session::own_models() const {
+  std::vector<std::string> names;
+  for (const std::string& name : host_.uploads().models(origin_.tenant->name())) {
+    if (may_use(kOwnPrefix + name)) names.push_back(kOwnPrefix + name);
+  }
+  return names;
 }
 
 void Session::describe_server(uint64_t request_id) {
@@ -153,6 +173,15 @@ void Session::describe_models(uint64_t request_id, uint32_t start) {
     }
     description.models.push_back(catalogue_info(name, entry, host_.worker_for(name).state_of(name)));
   }
+  // Of these the agent knows the names alone: their worker tells the rest, one by one.
+  for (const std::string& name : own_models()) {
+    if (description.more || index++ < start) continue;
+    if (description.models.size() == kPage) {
+      description.more = true;
+      break;
+    }
+    description.models.push_back({.name = name});
+  }
   send(request_id, description);
 }
 
@@ -172,11 +201,13 @@ void Session::describe_operators(uint64_t request_id, uint32_t start) {
 
 void Session::describe_model(uint64_t request_id, const std::string& name) {
   const auto* entry = host_.catalogue().find(name);
-  if (!entry->problem.empty()) {  // it cannot be loaded, but why can be told
+  if (entry != nullptr && !entry->problem.empty()) {  // it cannot be loaded, but why can be told
     wire::Description description;
     description.models.push_back(catalogue_info(name, *entry, {}));
     return send(request_id, description);
   }
+  const auto worker = worker_of(name);
+  if (!worker) return send_failure(request_id, worker.error());
   ++other_requests_;
   WorkerRequest request{.message = wire::Describe{wire::Subject::kModel, name, 0},
                         .model = name,
@@ -193,7 +224,7 @@ void Session::describe_model(uint64_t request_id, const std::string& name) {
     }
     if (session->draining_) session->drain();
   };
-  host_.worker_for(name).submit(std::move(request));
+  (*worker)->submit(std::move(request));
 }
 
 }  // namespace vaccel::agent

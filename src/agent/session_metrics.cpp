@@ -9,7 +9,7 @@ namespace vaccel::agent {
 namespace {
 
 bool is_operator(const std::string& name, const SessionMetrics::Workers& workers) {
-  if (name == kEcho || name == kDiscard) return true;
+  if (name == kEcho || name == kDiscard || name == kUpload) return true;
   return std::ranges::any_of(workers, [&](const auto& worker) {
     return std::ranges::find(worker->operators(), name, &wire::OperatorInfo::name) !=
            worker->operators().end();

@@ -70,9 +70,8 @@ void add_catalogue(const fs::path& catalogue, std::vector<fs::path>& readable) {
   }
 }
 
-}  // namespace
-
-jail::Policy policy_of_workers(const Config& config) {
+// Whatever models it has.
+jail::Policy common_policy(const Config& config, const std::vector<std::string>& backends) {
   const JailSettings& settings = config.jail;
   jail::Policy policy{.enabled = settings.enabled,
                       .required = settings.require,
@@ -93,16 +92,13 @@ jail::Policy policy_of_workers(const Config& config) {
         fs::path(VACCEL_BACKEND_INSTALL_DIRECTORY)}) {
     if (!folder.empty()) add_libraries(folder, policy.readable);
   }
-  if (!config.file.empty()) policy.readable.push_back(config.file);
-  if (!config.catalogue.empty()) add_catalogue(config.catalogue, policy.readable);
   policy.readable.insert(policy.readable.end(), config.backend_paths.begin(), config.backend_paths.end());
   policy.readable.insert(policy.readable.end(), settings.read.begin(), settings.read.end());
   for (const std::string& pattern : settings.devices) {
     const auto found = that_fit(pattern);
     policy.devices.insert(policy.devices.end(), found.begin(), found.end());
   }
-  const bool compiles =
-      config.backends.empty() || std::ranges::find(config.backends, "opencl") != config.backends.end();
+  const bool compiles = backends.empty() || std::ranges::find(backends, "opencl") != backends.end();
   if (compiles) {
     for (const char* linker : kLinkers)
       policy.executable.emplace_back(linker);
@@ -113,6 +109,22 @@ jail::Policy policy_of_workers(const Config& config) {
       policy.writable.emplace_back(cache);
     }
   }
+  return policy;
+}
+
+}  // namespace
+
+jail::Policy policy_of_workers(const Config& config) {
+  jail::Policy policy = common_policy(config, config.backends);
+  if (!config.catalogue.empty()) add_catalogue(config.catalogue, policy.readable);
+  return policy;
+}
+
+jail::Policy policy_of_own_worker(const Config& config, const std::filesystem::path& catalogue) {
+  jail::Policy policy = common_policy(config, config.uploads.backends);
+  policy.readable.push_back(catalogue);
+  policy.memory_bytes = config.uploads.memory_bytes;
+  policy.cpus = config.uploads.cpus;
   return policy;
 }
 

@@ -11,4 +11,7 @@ namespace vaccel::agent {
 /// For workers with the models of the catalogue.
 jail::Policy policy_of_workers(const Config& config);
 
+/// For a tenant's worker, with the models in `catalogue` and no others.
+jail::Policy policy_of_own_worker(const Config& config, const std::filesystem::path& catalogue);
+
 }  // namespace vaccel::agent

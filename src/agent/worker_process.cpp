@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/worker_process.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -40,15 +41,17 @@ constexpr int kAborted = 128 + SIGABRT;
 
 }  // namespace
 
-Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(jail::Jail& jail,
-                                                            const std::filesystem::path& program,
-                                                            const std::vector<std::string>& arguments,
-                                                            const channel::Segment& calls,
-                                                            uint64_t result_bytes) {
+Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(
+    jail::Jail& jail, const std::filesystem::path& program, const std::vector<std::string>& arguments,
+    const std::filesystem::path& config, const channel::Segment& calls, uint64_t result_bytes) {
   auto results = channel::Segment::create("vaccel-results", result_bytes);
   if (!results) return Unexpected{results.error()};
   auto rings = WorkerRings::create();
   if (!rings) return Unexpected{rings.error()};
+  const char* const config_file = config.empty() ? "/dev/null" : config.c_str();
+  const UniqueFd config_fd{::open(config_file, O_RDONLY | O_CLOEXEC)};
+  if (!config_fd.valid())
+    return fail(VACCEL_NOT_FOUND, "cannot open %s: %s", config_file, errno_text(errno).c_str());
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
     return fail(VACCEL_RESOURCE_EXHAUSTED, "socketpair: %s", errno_text(errno).c_str());
@@ -61,7 +64,8 @@ Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(jail::Jail& jail,
                                              {calls.fd(), worker::kCallsFd},
                                              {results->fd(), worker::kResultsFd},
                                              {rings->memory->fd(), worker::kRingsFd},
-                                             {rings->wake_of_worker.get(), worker::kWakeFd}}});
+                                             {rings->wake_of_worker.get(), worker::kWakeFd},
+                                             {config_fd.get(), worker::kConfigFd}}});
   if (!started) return Unexpected{started.error()};
   auto channel = std::make_unique<channel::RingChannel>(channel::StreamChannel{std::move(ours)});
   // The agent never waits in receive(): its reactor spins for all channels together.

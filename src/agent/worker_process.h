@@ -22,9 +22,10 @@ namespace vaccel::agent {
 class WorkerProcess {
  public:
   /// Starts `program` in `jail` with `arguments`; it inherits the other end of channel(), `calls`, a results
-  /// segment of its own, and a pair of rings.
+  /// segment of its own, a pair of rings, and the file `config`, open; "": an empty one.
   static Result<std::unique_ptr<WorkerProcess>> start(jail::Jail& jail, const std::filesystem::path& program,
                                                       const std::vector<std::string>& arguments,
+                                                      const std::filesystem::path& config,
                                                       const channel::Segment& calls, uint64_t result_bytes);
   /// Kills it if it still runs, and waits for its end.
   ~WorkerProcess();

@@ -71,6 +71,7 @@ WorkerSlot::~WorkerSlot() {
   reactor_.cancel(restart_timer_);
   reactor_.cancel(trim_timer_);
   reactor_.cancel(watch_timer_);
+  reactor_.cancel(idle_timer_);
   forget_process();
 }
 
@@ -103,8 +104,8 @@ Status WorkerSlot::launch() {
       arguments.insert(arguments.end(), {"--system-call", call});
   }
   if (!options_.device.empty()) arguments.insert(arguments.end(), {"--device", options_.device});
-  auto process =
-      WorkerProcess::start(options_.jail, options_.program, arguments, calls_, options_.segment_bytes);
+  auto process = WorkerProcess::start(options_.jail, options_.program, arguments, options_.config, calls_,
+                                      options_.segment_bytes);
   if (!process) return process.error();
   process_ = std::move(*process);
   ++process_count_;
@@ -224,14 +225,19 @@ void WorkerSlot::on_exit() {
   const bool from_outside =
       process_->end_signal() == SIGKILL && !process_->ran_out_of_memory() && end_reason_.empty();
   last_end_ = "the worker " + how;
-  options_.metrics.worker_ended(end_reason_.empty() ? end_of(*process_, broke_protocol_) : WorkerEnd::kHang);
+  options_.metrics.worker_ended(resting_              ? WorkerEnd::kStopped
+                                : end_reason_.empty() ? end_of(*process_, broke_protocol_)
+                                                      : WorkerEnd::kHang);
   process_.reset();
   releases_.clear();
+  const bool rested = std::exchange(resting_, false);
+  if (rested) last_end_ = "nobody needed the worker";
   const std::string why = end_reason_.empty() ? how : "was ended, for " + std::exchange(end_reason_, {});
-  if (!stopping_) log_.error("worker %u, pid %d, %s", options_.index, pid, why.c_str());
-  if (!stopping_ && !from_outside) note_suspects();
+  if (!stopping_ && !rested) log_.error("worker %u, pid %d, %s", options_.index, pid, why.c_str());
+  if (!stopping_ && !from_outside && !rested) note_suspects();
   lose_what_ran(why);
-  if (!stopping_) launch_again();
+  if (rested) return run_if_wanted();  // something may have come meanwhile
+  if (!stopping_ && (!runs_on_demand() || !queue_.empty())) launch_again();
 }
 
 // Calls that it had are over. So are those that wait for a model which was just being loaded: that may well kill the next
@@ -444,8 +450,12 @@ void WorkerSlot::complete(uint64_t id, WorkerReply reply) {
   running_.erase(found);
   settle(running, reply.status.ok());
   reply.queue_ns = running.queue_ns;
-  if (!running.loading.empty()) return finish_loading(running.loading, reply);
-  running.request.done(std::move(reply));
+  if (!running.loading.empty()) {
+    finish_loading(running.loading, reply);
+  } else {
+    running.request.done(std::move(reply));
+  }
+  rest_when_idle();
 }
 
 // ---- Requests

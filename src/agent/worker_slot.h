@@ -91,6 +91,7 @@ class WorkerSlot final : public Polled {
     jail::Jail& jail;  ///< Outlives the slot.
     std::filesystem::path program;
     std::vector<std::string> arguments;
+    std::filesystem::path config;  ///< Which it inherits open; empty: none.
     uint32_t threads = 8;
     uint64_t segment_bytes = 0;
     uint32_t index = 0;
@@ -101,6 +102,9 @@ class WorkerSlot final : public Polled {
     /// What the configuration says of a model; asked anew each time, for it can be read again.
     std::function<ModelSettings(const std::string& model)> settings_of;
     Supervision supervision;
+    bool ends_late_calls = false;  ///< A call that runs beyond its deadline is ended with its worker.
+    int64_t idle_ms =
+        0;  ///< It runs when something asks for it, until it has had nothing to do for so long; 0: always.
     Quarantine* quarantine = nullptr;  ///< Outlives the slot.
     Metrics& metrics;                  ///< Outlives the slot.
   };
@@ -113,6 +117,10 @@ class WorkerSlot final : public Polled {
   void start(std::move_only_function<void(Status)> ready);
   /// Lets the process end; nothing is restarted any more.
   void stop();
+  /// Has the process read its catalogue again; `done` is called when it has, or when there is no process: the next one reads it anyway.
+  void read_catalogue_again(std::move_only_function<void(Status)> done);
+  /// A model has gone: it is unloaded, and if somebody uses it at present the process ends.
+  void forget_model(const std::string& name);
 
   // ---- Memory that the worker maps: where a call's payload goes
 
@@ -245,6 +253,9 @@ class WorkerSlot final : public Polled {
   void settle(const Running& running, bool done);
   void begin_loading(const std::string& name);
   void begin_wanted_loads();
+  [[nodiscard]] bool runs_on_demand() const { return options_.idle_ms > 0; }
+  void run_if_wanted();
+  void rest_when_idle();
   void begin_preloads();
   void finish_loading(const std::string& name, const WorkerReply& reply);
   void fail_lane(const std::string& name, const Status& status);
@@ -317,7 +328,9 @@ class WorkerSlot final : public Polled {
   double service_ns_ = 0;      // the worker's time, divided among those that ran
   int64_t service_at_ns_ = 0;  // when that was brought up to date
   Reactor::TimerId watch_timer_;
-  uint64_t ping_ = 0;  // the request that the worker has to answer to show that it lives; 0: none
+  Reactor::TimerId idle_timer_;
+  bool resting_ = false;  // the process was ended because nobody needs it
+  uint64_t ping_ = 0;     // the request that the worker has to answer to show that it lives; 0: none
   int64_t pinged_ns_ = 0;
   int64_t watched_ns_ = 0;          // when the process was looked at last
   std::string end_reason_;          // why the slot has ended the process

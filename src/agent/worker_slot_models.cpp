@@ -95,6 +95,31 @@ void WorkerSlot::fail_lane(const std::string& name, const Status& status) {
     fail_later(std::move(entry.item), status);
 }
 
+// ---- A catalogue that changes
+
+void WorkerSlot::read_catalogue_again(std::move_only_function<void(Status)> done) {
+  if (!ready_) return done({});
+  const uint64_t id = next_id_++;
+  (void)send(id, wire::Reload{});
+  start_own(id, wire::OpenModel{},
+            [then = std::move(done)](WorkerReply reply) mutable { then(std::move(reply.status)); });
+}
+
+void WorkerSlot::forget_model(const std::string& name) {
+  known_models_.erase(name);
+  load_problems_.erase(name);
+  preloaded_.erase(name);
+  const auto model = models_.find(name);
+  if (model == models_.end() || !process_) return;
+  const auto lane = lanes_.find(name);
+  const bool is_used =
+      queue_.lane_sizes().contains(name) || (lane != lanes_.end() && lane->second.running > 0);
+  if (model->second.state == LoadedModel::State::kLoaded && !is_used) return unload(name);
+  if (model->second.state == LoadedModel::State::kUnloading) return;
+  resting_ = true;  // nobody's fault
+  end_process("model '" + name + "' was deleted");
+}
+
 // ---- Unloading
 
 uint64_t WorkerSlot::loaded_bytes() const {

@@ -35,6 +35,7 @@ uint64_t WorkerSlot::submit(WorkerRequest request) {
   } else if (refused.ok()) {
     queue_.push(std::move(entry));
     pump();
+    run_if_wanted();
   } else {
     fail_later(std::move(entry.item), std::move(refused));
   }
@@ -44,7 +45,7 @@ uint64_t WorkerSlot::submit(WorkerRequest request) {
 // Whether it makes sense to queue it; and what it will cost.
 Status WorkerSlot::check(Queue::Entry& entry, int64_t now) const {
   if (stopping_) return failure(VACCEL_UNAVAILABLE, "the agent is shutting down");
-  if (!ready_ && !start_error_.ok())
+  if (!ready_ && !start_error_.ok() && !runs_on_demand())
     return failure(VACCEL_UNAVAILABLE, "no worker runs: %s", start_error_.message().c_str());
   const WorkerRequest& request = entry.item.request;
   if (const Quarantine& quarantine = *options_.quarantine; quarantine.suspects_anybody()) {

@@ -65,8 +65,39 @@ void WorkerSlot::supervise() {
 int64_t WorkerSlot::time_limit_of(const Running& running) const {
   if (!running.loading.empty()) return kLoadTimeoutNs;
   if (!running.counted) return ready_ ? 0 : kStartTimeoutNs;
+  if (options_.ends_late_calls && running.request.deadline_ns != 0) {
+    // It was told to stop at its deadline (session.cpp), and has had a moment to do so.
+    const int64_t left_ns = running.request.deadline_ns - running.started_ns;
+    return std::max<int64_t>(left_ns, 0) + kWatchMs * kMillisecond;
+  }
   const int64_t of_model = running.lane.empty() ? 0 : options_.settings_of(running.lane).max_run_ms;
   return (of_model != 0 ? of_model : options_.supervision.max_run_ms) * kMillisecond;
+}
+
+// ---- A slot that has a process only while somebody needs one
+
+void WorkerSlot::run_if_wanted() {
+  if (!runs_on_demand() || process_ || stopping_ || restart_timer_.set() || queue_.empty()) return;
+  failures_ = 0;
+  if (Status status = launch(); !status.ok()) {
+    process_.reset();
+    finish_greeting(std::move(status));
+  }
+}
+
+void WorkerSlot::rest_when_idle() {
+  if (!runs_on_demand()) return;
+  reactor_.cancel(idle_timer_);
+  idle_timer_ = reactor_.after_ms(options_.idle_ms, [this] {
+    idle_timer_ = {};
+    const size_t own = ping_ != 0 ? 1 : 0;
+    if (!process_ || !ready_ || running_.size() > own || !queue_.empty()) return;
+    log_.debug("worker %u is ended: it has had nothing to do for %lld ms", options_.index,
+               static_cast<long long>(options_.idle_ms));
+    resting_ = true;
+    ready_ = false;
+    process_->kill();
+  });
 }
 
 std::string WorkerSlot::what_of(const Running& running) {

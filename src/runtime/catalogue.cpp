@@ -9,7 +9,7 @@ namespace {
 
 constexpr uint64_t kMostModelBytes = uint64_t{2} << 30;  // ONNX's own limit for one file
 constexpr uint64_t kMostLabelBytes = uint64_t{4} << 20;
-CatalogueEntry read_entry(const std::filesystem::path& folder) {
+CatalogueEntry read_entry(const std::filesystem::path& folder, const std::string& prefix) {
   CatalogueEntry entry;
   entry.folder = folder;
   entry.model.name = folder.filename().string();
@@ -18,7 +18,8 @@ CatalogueEntry read_entry(const std::filesystem::path& folder) {
         "the folder's name cannot name a model: it may have at most 64 of a-z, 0-9, '.', '_' and '-'";
     return entry;
   }
-  if (const Status status = read_description(folder / "model.toml", entry.model.name, entry.model);
+  if (const Status status = read_description(folder / "model.toml",
+                                             prefix.empty() ? entry.model.name : std::string(), entry.model);
       !status.ok()) {
     entry.problem = status.message();
     return entry;
@@ -64,7 +65,7 @@ bool is_model_name(std::string_view name) {
          });
 }
 
-Result<Catalogue> Catalogue::read(const std::filesystem::path& folder) {
+Result<Catalogue> Catalogue::read(const std::filesystem::path& folder, const std::string& prefix) {
   std::error_code error;
   std::filesystem::directory_iterator files(folder, error);
   Catalogue catalogue;
@@ -72,7 +73,9 @@ Result<Catalogue> Catalogue::read(const std::filesystem::path& folder) {
     std::error_code ignored;
     const std::string name = files->path().filename().string();
     if (name.front() == '.' || !files->is_directory(ignored)) continue;
-    catalogue.entries_.emplace(name, read_entry(files->path()));
+    CatalogueEntry entry = read_entry(files->path(), prefix);
+    entry.model.name = prefix + name;
+    catalogue.entries_.emplace(prefix + name, std::move(entry));
   }
   if (error) {
     return fail(error == std::errc::permission_denied ? VACCEL_PERMISSION_DENIED : VACCEL_NOT_FOUND,

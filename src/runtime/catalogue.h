@@ -30,8 +30,8 @@ struct CatalogueEntry {
 class Catalogue {
  public:
   /// Reads a folder. Folders whose names begin with '.' and plain files are passed over. Fails when the
-  /// folder itself cannot be read.
-  static Result<Catalogue> read(const std::filesystem::path& folder);
+  /// folder itself cannot be read. @param prefix  of each model's name, before its folder's: "own/".
+  static Result<Catalogue> read(const std::filesystem::path& folder, const std::string& prefix = "");
 
   /// By name, sorted.
   [[nodiscard]] const std::map<std::string, CatalogueEntry, std::less<>>& entries() const { return entries_; }

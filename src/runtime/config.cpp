@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The runtime's part of the configuration file.
+#include <unistd.h>
+
+#include <cerrno>
+
 #include "runtime/runtime.h"
 #include "runtime/toml_reader.h"
 
@@ -10,9 +14,10 @@ namespace {
 // What the agent reads from the same file; it checks these itself.
 constexpr const char* kAgentKeys[] = {"listen", "socket_mode", "log",     "control", "spin_us", "limits",
                                       "worker", "window",      "device",  "vm",      "tenants", "tenant",
-                                      "model",  "watch",       "metrics", "jail",    "user"};
+                                      "model",  "watch",       "metrics", "jail",    "user",    "uploads"};
 
 constexpr int64_t kMostEncodedBytes = int64_t{4} << 30;
+constexpr size_t kMostConfigBytes = size_t{1} << 20;
 constexpr int64_t kMostPixels = int64_t{1} << 30;
 
 void read_image_limits(TomlTable table, ImageLimits& limits) {
@@ -33,10 +38,7 @@ void read_backend_options(TomlTable table, RuntimeConfig& config) {
   }
 }
 
-}  // namespace
-
-Result<RuntimeConfig> read_runtime_config(const std::filesystem::path& file) {
-  auto document = TomlDocument::read(file, file.filename().string());
+Result<RuntimeConfig> config_of(Result<TomlDocument> document, const std::filesystem::path& file) {
   if (!document) return Unexpected{document.error()};
   const std::filesystem::path folder = std::filesystem::absolute(file).parent_path();
   // "" stays "": not configured.
@@ -57,6 +59,28 @@ Result<RuntimeConfig> read_runtime_config(const std::filesystem::path& file) {
     root.skip(key);
   if (Status status = document->finish(); !status.ok()) return Unexpected{std::move(status)};
   return config;
+}
+
+}  // namespace
+
+Result<RuntimeConfig> read_runtime_config(const std::filesystem::path& file) {
+  return config_of(TomlDocument::read(file, file.filename().string()), file);
+}
+
+Result<RuntimeConfig> read_runtime_config(int fd, const std::filesystem::path& file) {
+  std::string text;
+  char piece[4096];
+  for (;;) {
+    const ssize_t got = ::read(fd, piece, sizeof piece);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0)
+      return fail(VACCEL_UNAVAILABLE, "cannot read %s: %s", file.c_str(), errno_text(errno).c_str());
+    if (got == 0) break;
+    text.append(piece, static_cast<size_t>(got));
+    if (text.size() > kMostConfigBytes)
+      return fail(VACCEL_INVALID_ARGUMENT, "%s has more than 1 MiB", file.c_str());
+  }
+  return config_of(TomlDocument::parse(text, file.filename().string()), file);
 }
 
 }  // namespace vaccel::runtime

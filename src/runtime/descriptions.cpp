@@ -31,7 +31,7 @@ ModelText::ModelText(ModelFacts facts, bool with_tensors) : facts_(std::move(fac
     for (const MetadataPair& pair : facts_.metadata)
       metadata_.push_back({pair.key.c_str(), pair.value.c_str()});
   }
-  const ModelDescription& model = *facts_.description;
+  const ModelDescription& model = facts_.entry->model;
   view_.size = sizeof view_;
   view_.name = model.name.c_str();
   view_.task = task_name(model.task);

@@ -365,8 +365,11 @@ void read_task(TomlTable& root, ModelDescription& model) {
 
 Status read_document(TomlDocument& document, const std::string& expected_name, ModelDescription& model) {
   TomlTable root = document.root();
-  const std::string name = root.required("name", root.string("name"));
-  if (root.has("name") && name != expected_name) {
+  // A model that somebody has brought is called as he said then.
+  const bool any_name = expected_name.empty();
+  const std::string name =
+      any_name ? root.string("name").value_or("") : root.required("name", root.string("name"));
+  if (!any_name && root.has("name") && name != expected_name) {
     root.mistake("name", "'name' is \"" + printable(name) + "\" and its folder is \"" + expected_name +
                              "\"; they must be the same");
   }

@@ -5,15 +5,51 @@
 
 namespace vaccel::runtime {
 
-ModelStore::ModelStore(Catalogue catalogue, const Backends& backends, const LogFunction& log)
-    : catalogue_(std::move(catalogue)), backends_(backends), log_(log) {
-  for (const auto& [name, entry] : catalogue_.entries()) {
-    Slot& slot = slots_[name];
-    slot.entry = &entry;
-    slot.facts.description = &entry.model;
-    slot.facts.problem = entry.problem;
-    if (!entry.problem.empty() && log_) log_(2, "model '" + name + "' cannot be used: " + entry.problem);
+ModelStore::ModelStore(const Catalogue& catalogue, const Backends& backends, const LogFunction& log)
+    : backends_(backends), log_(log) {
+  replace(catalogue);
+}
+
+void ModelStore::add(const std::string& name, std::shared_ptr<const CatalogueEntry> entry) {
+  Slot& slot = slots_[name];
+  slot.facts = {};
+  slot.facts.problem = entry->problem;
+  if (!entry->problem.empty() && log_) log_(2, "model '" + name + "' cannot be used: " + entry->problem);
+  slot.facts.entry = std::move(entry);
+}
+
+void ModelStore::replace(const Catalogue& catalogue) {
+  const std::lock_guard lock(mutex_);
+  for (auto slot = slots_.begin(); slot != slots_.end();) {
+    const auto current = slot++;
+    current->second.gone = catalogue.find(current->first) == nullptr;
+    current->second.next = nullptr;
+    if (current->second.gone) settle(current);
   }
+  for (const auto& [name, entry] : catalogue.entries()) {
+    auto shared = std::make_shared<const CatalogueEntry>(entry);
+    const auto slot = slots_.find(name);
+    if (slot == slots_.end() || !is_in_use(slot->second)) {
+      add(name, std::move(shared));
+    } else {
+      slot->second.next = std::move(shared);
+    }
+  }
+}
+
+// Of a model that may have been closed for the last time: what the newest catalogue said of it takes effect.
+void ModelStore::settle(std::map<std::string, Slot, std::less<>>::iterator slot) {
+  if (is_in_use(slot->second)) return;
+  if (slot->second.gone) {
+    slots_.erase(slot);
+  } else if (slot->second.next) {
+    add(slot->first, std::exchange(slot->second.next, nullptr));
+  }
+}
+
+size_t ModelStore::size() const {
+  const std::lock_guard lock(mutex_);
+  return slots_.size();
 }
 
 Status ModelStore::unknown(const std::string& name) const {
@@ -32,24 +68,29 @@ Status ModelStore::unknown(const std::string& name) const {
 Result<Model*> ModelStore::open(const std::string& name) {
   std::unique_lock lock(mutex_);
   const auto found = slots_.find(name);
-  if (found == slots_.end()) return Unexpected{unknown(name)};
-  Slot& slot = found->second;
+  if (found == slots_.end() || found->second.gone) return Unexpected{unknown(name)};
+  Slot& slot = found->second;  // stays where it is while somebody loads it or has it open
 
   if (slot.loading) {
     const uint64_t attempt = slot.attempts;
+    ++slot.waiting;
     loaded_.wait(lock, [&] { return slot.attempts != attempt; });
+    --slot.waiting;
     if (!slot.failure.ok()) return Unexpected{slot.failure};  // the load that this call waited for
   }
   while (slot.model == nullptr) {
     if (slot.loading) {  // it was closed, and is being opened again
+      ++slot.waiting;
       loaded_.wait(lock, [&] { return !slot.loading; });
+      --slot.waiting;
       continue;
     }
     slot.loading = true;
+    const std::shared_ptr<const CatalogueEntry> entry = slot.facts.entry;
     lock.unlock();
     const Stopwatch watch;
-    auto model = slot.entry->problem.empty() ? Model::load(*slot.entry, backends_)
-                                             : fail(VACCEL_UNAVAILABLE, "%s", slot.entry->problem.c_str());
+    auto model = entry->problem.empty() ? Model::load(*entry, backends_)
+                                        : fail(VACCEL_UNAVAILABLE, "%s", entry->problem.c_str());
     const uint64_t took_ns = watch.elapsed_ns();
     lock.lock();
     slot.loading = false;
@@ -84,7 +125,9 @@ void ModelStore::close(Model* model) {
   const std::lock_guard lock(mutex_);
   const auto found = slots_.find(model->description().name);
   if (found == slots_.end() || found->second.model.get() != model || found->second.users == 0) return;
-  if (--found->second.users == 0) last = std::move(found->second.model);
+  if (--found->second.users != 0) return;
+  last = std::move(found->second.model);
+  settle(found);
 }
 
 std::vector<ModelFacts> ModelStore::list() const {
@@ -92,7 +135,7 @@ std::vector<ModelFacts> ModelStore::list() const {
   std::vector<ModelFacts> all;
   all.reserve(slots_.size());
   for (const auto& [name, slot] : slots_)
-    all.push_back(slot.facts);
+    if (!slot.gone) all.push_back(slot.facts);
   return all;
 }
 
@@ -100,12 +143,14 @@ Result<ModelFacts> ModelStore::describe(const std::string& name) {
   {
     const std::lock_guard lock(mutex_);
     const auto found = slots_.find(name);
-    if (found == slots_.end()) return Unexpected{unknown(name)};
+    if (found == slots_.end() || found->second.gone) return Unexpected{unknown(name)};
     if (!found->second.facts.backend.empty()) return found->second.facts;
   }
   if (const auto model = open(name)) close(*model);  // the failure is in the facts
   const std::lock_guard lock(mutex_);
-  return slots_.find(name)->second.facts;
+  const auto found = slots_.find(name);
+  if (found == slots_.end()) return Unexpected{unknown(name)};
+  return found->second.facts;
 }
 
 }  // namespace vaccel::runtime

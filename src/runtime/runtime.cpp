@@ -63,15 +63,20 @@ Status check_memories(RuntimeCall& call, const Operator& wanted) {
       wanted.name().c_str(), call.backend);
 }
 
+Result<Catalogue> read_catalogue(const RuntimeConfig& config) {
+  return config.catalogue.empty() ? Result<Catalogue>{Catalogue()}
+                                  : Catalogue::read(config.catalogue, config.model_prefix);
+}
+
 }  // namespace
 
 // In the order of their construction; destroyed in the opposite one: work ends before models close, and
 // models before backends.
 struct Runtime::Implementation {
-  Implementation(RuntimeConfig runtime_config, Catalogue catalogue)
+  Implementation(RuntimeConfig runtime_config, const Catalogue& catalogue)
       : config(std::move(runtime_config)),
         backends(Backends::load(config, config.log)),
-        models(std::move(catalogue), backends, config.log),
+        models(catalogue, backends, config.log),
         linalg_backends(backends),
         work(std::max<size_t>(std::thread::hardware_concurrency(), kLeastWorkThreads)) {
     operators.add(std::make_unique<ClassifyOperator>(config.image_limits, watcher));
@@ -119,11 +124,17 @@ Runtime::Runtime(std::unique_ptr<Implementation> implementation)
 Runtime::~Runtime() = default;
 
 Result<std::unique_ptr<Runtime>> Runtime::create(RuntimeConfig config) {
-  auto catalogue =
-      config.catalogue.empty() ? Result<Catalogue>{Catalogue()} : Catalogue::read(config.catalogue);
+  auto catalogue = read_catalogue(config);
   if (!catalogue) return Unexpected{catalogue.error()};
   return std::unique_ptr<Runtime>(
-      new Runtime(std::make_unique<Implementation>(std::move(config), std::move(*catalogue))));
+      new Runtime(std::make_unique<Implementation>(std::move(config), *catalogue)));
+}
+
+Status Runtime::read_catalogue_again() {
+  const auto catalogue = read_catalogue(implementation_->config);
+  if (!catalogue) return catalogue.error();
+  implementation_->models.replace(*catalogue);
+  return {};
 }
 
 Result<Model*> Runtime::open_model(const std::string& name) {

@@ -34,6 +34,7 @@ struct BackendOption {
 /// What a runtime is made from.
 struct RuntimeConfig {
   std::filesystem::path catalogue;          ///< A folder with one folder a model; empty: no models.
+  std::string model_prefix;                 ///< Of the names of its models: "own/".
   std::filesystem::path backend_directory;  ///< Holds libvaccel-backend-NAME.so; empty: beside this library.
   std::vector<std::string> backends;        ///< Which to load; empty: every one in the directory.
   std::map<std::string, std::vector<BackendOption>> backend_options;
@@ -46,6 +47,8 @@ struct RuntimeConfig {
 /// the agent's own keys are let through unread. INVALID_ARGUMENT: "vaccel.toml:4:1: unknown key 'foo' in
 /// [image]".
 Result<RuntimeConfig> read_runtime_config(const std::filesystem::path& file);
+/// The same of an open file, whose path is only a name, and what relative paths in it are relative to.
+Result<RuntimeConfig> read_runtime_config(int fd, const std::filesystem::path& file);
 
 /// What a backend turned out to be here.
 struct BackendReport {
@@ -73,6 +76,9 @@ class Runtime {
   void close_model(Model* model);
   /// How many calls of an open model its runs would like to have at a time, to join them; 0: it does not.
   [[nodiscard]] static uint32_t calls_wanted(const Model& model);
+
+  /// Reads the catalogue's folder again: models have come and gone. Those that are open stay as they are until they are closed.
+  Status read_catalogue_again();
 
   /// Runs one call. The sentence of a failure goes to call.error as well as into the status.
   Status call(RuntimeCall& call);

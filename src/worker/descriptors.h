@@ -9,6 +9,7 @@ inline constexpr int kChannelFd = 3;
 inline constexpr int kCallsFd = 4;
 inline constexpr int kResultsFd = 5;
 inline constexpr int kRingsFd = 6;
-inline constexpr int kWakeFd = 7;  ///< One of channel::make_wake_sockets().
+inline constexpr int kConfigFd = 8;  ///< The configuration, or an empty file.
+inline constexpr int kWakeFd = 7;    ///< One of channel::make_wake_sockets().
 
 }  // namespace vaccel::worker

@@ -40,6 +40,8 @@ struct Arguments {
   std::string device;
   bool limit_calls = false;  // system calls
   std::vector<std::string> more_calls;
+  std::vector<std::string> backends;  // instead of the configuration's
+  std::string prefix;                 // of its models' names
 };
 
 bool parse(int argc, char** argv, Arguments& arguments) {
@@ -61,6 +63,10 @@ bool parse(int argc, char** argv, Arguments& arguments) {
       arguments.limit_calls = std::string(argv[index + 1]) == "yes";
     } else if (flag == "--system-call") {
       arguments.more_calls.emplace_back(argv[index + 1]);
+    } else if (flag == "--backend") {
+      arguments.backends.emplace_back(argv[index + 1]);
+    } else if (flag == "--prefix") {
+      arguments.prefix = argv[index + 1];
     } else if (flag == "--device") {
       arguments.device = argv[index + 1];
     } else if (flag == "--parent") {
@@ -83,10 +89,14 @@ void exit_when_aborted(int signal) {
 Result<std::unique_ptr<runtime::Runtime>> make_runtime(const Arguments& arguments) {
   runtime::RuntimeConfig config;
   if (!arguments.config.empty()) {
-    auto read = runtime::read_runtime_config(arguments.config);
+    // Its path is not for jailed processes: the file says more than they need.
+    const UniqueFd file{worker::kConfigFd};
+    auto read = runtime::read_runtime_config(file.get(), arguments.config);
     if (!read) return Unexpected{read.error()};
     config = std::move(*read);
   }
+  if (!arguments.backends.empty()) config.backends = arguments.backends;
+  config.model_prefix = arguments.prefix;
   if (arguments.limit_calls) {
     // Before any backend is loaded, and any thread begun.
     if (Status status = jail::limit_system_calls(runtime::backend_names(config), arguments.more_calls);

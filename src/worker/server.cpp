@@ -226,6 +226,8 @@ void Server::handle(Frame& frame, Scratch& scratch) {
       return reply(frame.header.request_id, wire::Done{});
     case wire::Kind::kDescribe:
       return handle_describe(frame);
+    case wire::Kind::kReload:
+      return handle_reload(frame);
     case wire::Kind::kCall:
       return handle_call(frame, scratch);
     case wire::Kind::kCancel:
@@ -277,6 +279,12 @@ void Server::handle_hello(const Frame& frame) {
   if (!version) return reply_failure(frame.header.request_id, version.error());
   reply(frame.header.request_id,
         wire::Welcome{*version, "vaccel-worker " VACCEL_VERSION_TEXT, wire::kMaxPayloadBytes, 0});
+}
+
+void Server::handle_reload(const Frame& frame) {
+  if (const Status status = runtime_.read_catalogue_again(); !status.ok())
+    return reply_failure(frame.header.request_id, status);
+  reply(frame.header.request_id, wire::Done{});
 }
 
 void Server::handle_open_model(const Frame& frame) {

@@ -64,6 +64,7 @@ class Server {
   void handle_open_model(const Frame& frame);
   void handle_close_model(const Frame& frame);
   void handle_describe(const Frame& frame);
+  void handle_reload(const Frame& frame);
   void handle_call(const Frame& frame, Scratch& scratch);
   void handle_cancel(const Frame& frame);
   void handle_release(const Frame& frame);

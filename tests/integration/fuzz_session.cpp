@@ -44,7 +44,8 @@ class Host final : public agent::SessionHost {
     limits_.max_device_buffers = 4;
     workers_.push_back(
         agent::WorkerSlot::create(*reactor_, log_,
-                                  {.segment_bytes = kSegmentBytes,
+                                  {.jail = jail_,
+                                   .segment_bytes = kSegmentBytes,
                                    .settings_of = [](const std::string&) { return agent::ModelSettings{}; },
                                    .quarantine = &quarantine_,
                                    .metrics = metrics_})
@@ -63,6 +64,10 @@ class Host final : public agent::SessionHost {
   const runtime::Catalogue& catalogue() const override { return catalogue_; }
   agent::WorkerSlot& worker_for(const std::string& /*model*/) override { return *workers_.front(); }
   const std::vector<std::unique_ptr<agent::WorkerSlot>>& workers() const override { return workers_; }
+  const agent::UploadStore& uploads() const override { return uploads_; }
+  Result<agent::WorkerSlot*> own_worker(const std::string& /*tenant*/) override {
+    return workers_.front().get();
+  }
   void window_ended(uint32_t /*number*/) override {}
   void session_ended(uint64_t /*id*/) override {
     reactor_->defer([this] {
@@ -126,6 +131,8 @@ class Host final : public agent::SessionHost {
   agent::Limits limits_;
   agent::Traffic traffic_;
   agent::Quarantine quarantine_;
+  jail::Jail jail_{{}};
+  const agent::UploadStore uploads_{{}};
   const std::shared_ptr<agent::Tenant> tenant_ = std::make_shared<agent::Tenant>("fuzz", tight());
   runtime::Catalogue catalogue_;
   std::vector<std::unique_ptr<agent::WorkerSlot>> workers_;

@@ -104,6 +104,19 @@ constexpr const char* kModelsExamples = R"(Examples:
   vaccel models mobilenet
 )";
 
+constexpr const char* kUploadExamples = R"(Examples:
+  vaccel upload adder adder.onnx
+  vaccel upload cats models/cats
+  vaccel classify --model own/cats cat.jpg
+
+A folder has a model.toml, as one of the host's catalogue has; a file alone can be run on tensors. What the agent has
+already is not sent again, and an upload that was interrupted goes on where it was.
+)";
+
+constexpr const char* kDeleteExamples = R"(Examples:
+  vaccel delete adder
+)";
+
 constexpr const char* kInfoExamples = R"(Examples:
   vaccel info
   vaccel --endpoint vsock:2:4411 info --json
@@ -149,7 +162,8 @@ struct Typed {
   std::string deadline;
   std::string model;  // of all that have --model
   std::string picture;
-  std::string name;  // of models
+  std::string name;  // of models and operators
+  std::string path;
   std::string interval;
   std::string output_directory;
   std::vector<std::string> inputs;
@@ -263,6 +277,16 @@ void add_commands(CLI::App& app, Typed& typed) {
       ->type_name("DURATION")
       ->check(duration_check());
 
+  CLI::App* upload =
+      add_command(app, "upload", "Bring a model of one's own, to be used as own/NAME", kUploadExamples);
+  upload->add_option("NAME", typed.name, "What it is to be called")->type_name("")->required();
+  upload->add_option("PATH", typed.path, "A model's file, or a folder with a model.toml")
+      ->type_name("")
+      ->required();
+
+  CLI::App* remove = add_command(app, "delete", "Delete a model of one's own", kDeleteExamples);
+  remove->add_option("NAME", typed.name, "As it was uploaded")->type_name("")->required();
+
   CLI::App* call = add_command(app, "call", "Call any operator by name",
                                std::string(kCallExamples) + kTensorNote + kAttributeNote);
   call->add_option("OPERATOR", typed.call.operator_name,
@@ -345,6 +369,12 @@ Status take_vision(const VisionCommand& command, Typed& typed, Arguments& argume
   return {};
 }
 
+// "own/cats" and "cats" are the same.
+std::string own_name(const std::string& name) {
+  constexpr std::string_view kPrefix = "own/";
+  return name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : name;
+}
+
 Status take_command(const std::string& command, Typed& typed, Arguments& arguments) {
   if (const VisionCommand* vision = vision_command(command)) return take_vision(*vision, typed, arguments);
   if (command == "infer") {
@@ -358,6 +388,10 @@ Status take_command(const std::string& command, Typed& typed, Arguments& argumen
     arguments.command = BackendsArguments{};
   } else if (command == "operators") {
     arguments.command = OperatorsArguments{unless_empty(typed.name)};
+  } else if (command == "upload") {
+    arguments.command = UploadArguments{own_name(typed.name), typed.path};
+  } else if (command == "delete") {
+    arguments.command = DeleteArguments{own_name(typed.name)};
   } else if (command == "ping") {
     PingArguments ping;
     if (typed.count > 0) ping.count = typed.count;

@@ -62,6 +62,15 @@ struct OperatorsArguments {
   std::optional<std::string> name;
 };
 
+struct UploadArguments {
+  std::string name;
+  std::string path;  ///< Of a model's file, or of a folder with a model.toml.
+};
+
+struct DeleteArguments {
+  std::string name;
+};
+
 struct PingArguments {
   std::optional<uint32_t> count;  ///< None: 4; with --json 1.
   std::chrono::microseconds interval = std::chrono::seconds(1);
@@ -82,7 +91,7 @@ struct CallArguments {
 struct Arguments {
   CommonArguments common;
   std::variant<VisionArguments, InferArguments, ModelsArguments, InfoArguments, BackendsArguments,
-               OperatorsArguments, PingArguments, CallArguments>
+               OperatorsArguments, PingArguments, CallArguments, UploadArguments, DeleteArguments>
       command;
 };
 

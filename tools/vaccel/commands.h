@@ -25,5 +25,7 @@ Status run_command(const BackendsArguments& arguments, const Context& context);
 Status run_command(const OperatorsArguments& arguments, const Context& context);
 Status run_command(const PingArguments& arguments, const Context& context);
 Status run_command(const CallArguments& arguments, const Context& context);
+Status run_command(const UploadArguments& arguments, const Context& context);
+Status run_command(const DeleteArguments& arguments, const Context& context);
 
 }  // namespace vaccel::tool

@@ -193,6 +193,15 @@ std::string json_of_error(const Status& status) {
   return text_of({{"error", {{"code", status_name(status.code())}, {"message", status.message()}}}});
 }
 
+std::string json_of_upload(const std::string& endpoint, const std::string& model, uint64_t bytes,
+                           uint64_t sent_bytes) {
+  return text_of({{"endpoint", endpoint}, {"model", model}, {"bytes", bytes}, {"sent_bytes", sent_bytes}});
+}
+
+std::string json_of_deletion(const std::string& endpoint, const std::string& model) {
+  return text_of({{"endpoint", endpoint}, {"model", model}, {"deleted", true}});
+}
+
 std::string json_of_photos(const std::string& model, const std::string& endpoint,
                            std::span<const PhotoResult> photos, std::span<const vaccel_timings> runs) {
   Json json{{"model", model}, {"endpoint", endpoint}};

@@ -38,6 +38,11 @@ std::string json_of_photos(const std::string& model, const std::string& endpoint
 
 /// {"operator", "model", "endpoint", "outputs": [{"name", "dtype", "shape", "min", "max", "mean", "nan_count", "file"}], "timings",
 /// "copied_bytes"}; "model" is null for operators without one; "file" is there where the output was written to one.
+std::string json_of_upload(const std::string& endpoint, const std::string& model, uint64_t bytes,
+                           uint64_t sent_bytes);
+
+std::string json_of_deletion(const std::string& endpoint, const std::string& model);
+
 std::string json_of_outputs(const std::string& operator_name, const char* model, const std::string& endpoint,
                             std::span<const TensorSummary> summaries, const vaccel_outputs& outputs);
 

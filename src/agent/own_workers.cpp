@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/own_workers.h"
+
+#include "agent/worker_jail.h"
+
+namespace vaccel::agent {
+
+OwnWorkers::OwnWorkers(Reactor& reactor, Log& log, const Config& config, const UploadStore& store,
+                       Quarantine& quarantine, Metrics& metrics, std::vector<std::string> arguments)
+    : reactor_(reactor),
+      log_(log),
+      config_(config),
+      store_(store),
+      quarantine_(quarantine),
+      metrics_(metrics),
+      arguments_(std::move(arguments)) {}
+
+Result<WorkerSlot*> OwnWorkers::of(const std::string& tenant) {
+  if (const auto known = workers_.find(tenant); known != workers_.end()) return known->second.slot.get();
+  const auto catalogue = store_.catalogue_of(tenant);
+  if (!catalogue) return Unexpected{catalogue.error()};
+  const UploadSettings& settings = store_.settings();
+  std::vector<std::string> arguments = arguments_;
+  arguments.insert(arguments.end(), {"--catalogue", catalogue->string(), "--prefix", kOwnPrefix});
+  for (const std::string& backend : settings.backends)
+    arguments.insert(arguments.end(), {"--backend", backend});
+  auto jail = std::make_unique<jail::Jail>(policy_of_own_worker(config_, *catalogue));
+  auto slot = WorkerSlot::create(reactor_, log_,
+                                 {.jail = *jail,
+                                  .program = config_.worker.program,
+                                  .arguments = std::move(arguments),
+                                  .config = config_.file,
+                                  .threads = settings.threads,
+                                  .segment_bytes = config_.limits.segment_bytes,
+                                  .index = config_.worker.count + static_cast<uint32_t>(workers_.size()),
+                                  .spin_us = config_.spin_us,
+                                  .settings_of = [](const std::string&) { return ModelSettings{}; },
+                                  .supervision = config_.worker.supervision,
+                                  .ends_late_calls = true,
+                                  .idle_ms = settings.idle_ms,
+                                  .quarantine = &quarantine_,
+                                  .metrics = metrics_});
+  if (!slot) return Unexpected{slot.error()};
+  log_.info("worker %u is for models of tenant '%s'",
+            config_.worker.count + static_cast<uint32_t>(workers_.size()), tenant.c_str());
+  return workers_.emplace(tenant, Own{std::move(jail), std::move(*slot)}).first->second.slot.get();
+}
+
+void OwnWorkers::visit(const std::function<void(WorkerSlot&)>& visit) {
+  for (auto& [tenant, own] : workers_)
+    visit(*own.slot);
+}
+
+void OwnWorkers::visit(const std::function<void(const WorkerSlot&)>& visit) const {
+  for (const auto& [tenant, own] : workers_)
+    visit(*own.slot);
+}
+
+void OwnWorkers::stop() {
+  visit([](WorkerSlot& slot) { slot.stop(); });
+}
+
+}  // namespace vaccel::agent
