@@ -126,6 +126,7 @@ class Agent final : public SessionHost {
   Quarantine quarantine_;
   VmWatch vm_watch_;
   Metrics metrics_;                                   // before all that count in it
+  std::vector<std::unique_ptr<Log>> worker_logs_;     // before workers_, which write to them
   std::vector<std::unique_ptr<WorkerSlot>> workers_;  // before sessions_: they hold memory of these
   std::map<std::string, AttachedVm> vms_;
   std::map<uint64_t, std::unique_ptr<Session>> sessions_;

@@ -59,7 +59,8 @@ void Agent::attach(const wire::AttachVm& wanted,
   if (!made) return done(Unexpected{made.error()});
   const std::shared_ptr<Vm> vm = std::move(*made);
   vms_.emplace(vm->name, AttachedVm{.vm = vm, .window = vm->window, .on_attached = std::move(done)});
-  log_.info("VM '%s' is attached%s%s", vm->name.c_str(), vm->window ? ", window " : ", without a window",
+  log_.line(LogLevel::kInfo, {.tenant = vm->tenant->name(), .vm = vm->name}, "VM '%s' is attached%s%s",
+            vm->name.c_str(), vm->window ? ", window " : ", without a window",
             vm->window ? vm->window->path().c_str() : "");
   if (!vm->window) return attached(vm);
   vm->window->when_settled([this, weak = std::weak_ptr<Vm>(vm)] {
@@ -181,7 +182,8 @@ void Agent::lose_patience(const std::string& name) {
   if (entry == vms_.end()) return;
   AttachedVm& attached = entry->second;
   attached.patience = {};
-  log_.warning("VM '%s': %u sessions did not finish in time", name.c_str(), attached.vm->sessions);
+  log_.line(LogLevel::kWarning, {.vm = name}, "VM '%s': %u sessions did not finish in time", name.c_str(),
+            attached.vm->sessions);
   for (auto& [id, session] : sessions_) {
     if (session->origin().vm == attached.vm) session_ended(id);
   }
@@ -201,7 +203,7 @@ void Agent::go_on_detaching(const std::string& name) {
   const std::string tenant = attached.vm->tenant->name();
   vms_.erase(entry);
   tenants_.forget_if_unused(tenant);
-  log_.info("VM '%s' is detached", name.c_str());
+  log_.line(LogLevel::kInfo, {.vm = name}, "VM '%s' is detached", name.c_str());
   done({});
 }
 

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/log.h"
 #include "agent/tenant_settings.h"
 #include "channel/endpoint.h"
 #include "core/status.h"
@@ -90,6 +91,7 @@ struct Config {
   std::vector<channel::Endpoint> listen;
   mode_t socket_mode = 0660;
   std::string log_level = "info";
+  LogFormat log_format = LogFormat::kHuman;
   std::filesystem::path catalogue;
   Limits limits;
   uint32_t spin_us =

@@ -159,7 +159,8 @@ class Control::Client {
     if (Status status = set->remove ? tenants.remove(set->name) : tenants.set(set->name, set->settings);
         !status.ok())
       return status;
-    control_.log_.info("tenant '%s' was %s", set->name.c_str(), set->remove ? "removed" : "changed");
+    control_.log_.line(LogLevel::kInfo, {.tenant = set->name}, "tenant '%s' was %s", set->name.c_str(),
+                       set->remove ? "removed" : "changed");
     send(id, wire::Done{});
     return {};
   }
