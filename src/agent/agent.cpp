@@ -87,17 +87,14 @@ Status Agent::start(std::move_only_function<void(Status)> ready) {
 
 WorkerSlot::Options Agent::options_of(uint32_t index) {
   const WorkerConfig& worker = config_.worker;
-  const auto of_index = [index](const std::vector<std::string>& list) {
-    return list.empty() ? std::string() : list[index % list.size()];
-  };
   return {.program = worker.program,
           .arguments = worker_arguments_,
           .threads = worker.threads,
           .segment_bytes = config_.limits.segment_bytes,
           .index = index,
           .spin_us = config_.spin_us,
-          .cpus = of_index(worker.cpus),
-          .device = of_index(worker.devices),
+          .cpus = of_worker(worker.cpus, index),
+          .device = of_worker(worker.devices, index),
           .model_bytes = worker.model_bytes,
           .settings_of = [this](const std::string& model) { return settings_of(model); },
           .supervision = worker.supervision,

@@ -23,6 +23,7 @@
 #include "channel/socket.h"
 #include "runtime/catalogue.h"
 #include "wire/messages.h"
+#include "wire/status_page.h"
 
 namespace vaccel::agent {
 
@@ -53,8 +54,8 @@ class Agent final : public SessionHost {
   Result<std::string> reload();
   [[nodiscard]] Tenants& tenants() { return tenants_; }
   [[nodiscard]] Quarantine& quarantine() { return quarantine_; }
-  /// How things stand; of VMs, those from number `start` on that go into one body.
-  [[nodiscard]] wire::StatusReport status(uint32_t start) const;
+  /// How things stand, with the part of a list that is asked for and goes into one body.
+  [[nodiscard]] wire::StatusReport status(const wire::ReadStatus& read) const;
   /// All of it that is now, and what it has done until now.
   [[nodiscard]] AgentState state() const;
   [[nodiscard]] const Metrics& metrics() const { return metrics_; }
@@ -111,6 +112,9 @@ class Agent final : public SessionHost {
   void attached(const std::shared_ptr<Vm>& vm);
   void lose_patience(const std::string& name);
   void go_on_detaching(const std::string& name);
+  void tell_tenants(wire::StatusReport& report, wire::StatusPage& page) const;
+  void tell_models(wire::StatusReport& report, wire::StatusPage& page) const;
+  void tell_workers(wire::StatusReport& report, wire::StatusPage& page) const;
   void worker_ready(Status status);
   void finish_if_drained();
 

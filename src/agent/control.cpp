@@ -148,7 +148,7 @@ class Control::Client {
   Status handle_read_status(uint64_t id) {
     const auto read = wire::decode_read_status(channel_.body());
     if (!read) return read.error();
-    send(id, control_.agent_.status(read->start));
+    send(id, control_.agent_.status(*read));
     return {};
   }
 

@@ -54,7 +54,7 @@ struct Session::InFlight {
   uint64_t request_id;
   wire::Call call;
   std::string model;
-  CallMetrics& metrics;
+  CallFigures metrics;
   std::optional<uint64_t> memory;  // in the worker's calls segment
   uint64_t bytes = 0;              // of payload
   uint64_t copied_bytes = 0;       // what the worker copies out of the window
@@ -70,7 +70,7 @@ struct Session::InFlight {
   bool wants_timings = false;
   Reactor::TimerId deadline_timer;
 
-  InFlight(WorkerSlot& slot, uint64_t id, wire::Call message, CallMetrics& counts)
+  InFlight(WorkerSlot& slot, uint64_t id, wire::Call message, const CallFigures& counts)
       : worker(slot), request_id(id), call(std::move(message)), metrics(counts) {}
   InFlight(const InFlight&) = delete;
   InFlight& operator=(const InFlight&) = delete;
@@ -89,7 +89,7 @@ Session::Session(SessionHost& host, uint64_t id, UniqueFd socket, Origin origin,
       next_handle_(random_handle()),
       taken_(std::move(taken)),
       memory_(host.limits(), host.traffic(), random_handle()),
-      metrics_(host.metrics(), origin_.tenant->name()),
+      metrics_(host.metrics(), *origin_.tenant),
       self_(std::make_shared<Session*>(this)) {}
 
 Session::~Session() {
@@ -359,7 +359,7 @@ Status Session::handle_call() {
   if (!model) return model.error();
   WorkerSlot* const holder = memory_.worker_of(*call);
   WorkerSlot& worker = holder != nullptr ? *holder : host_.worker_for(*model);
-  CallMetrics& metrics = metrics_.calls_of(call->operator_name, *model, host_.workers());
+  const CallFigures metrics = metrics_.calls_of(call->operator_name, *model, host_.workers());
   auto in_flight = std::make_shared<InFlight>(worker, header.request_id, std::move(*call), metrics);
   in_flight->model = std::move(*model);
   if (Status status = permit_backend(in_flight->call, in_flight->model, worker); !status.ok()) return status;
@@ -446,7 +446,7 @@ Status Session::handle_own_operator(wire::Call call, bool echoes) {
   if (!taken) return taken.error();
   own_.taken = std::move(*taken);
   count_call(header.payload_bytes, window_bytes);
-  own_.metrics = &metrics_.calls_of(call.operator_name, {}, host_.workers());
+  own_.metrics = metrics_.calls_of(call.operator_name, {}, host_.workers());
   own_.request_id = header.request_id;
   own_.result = {};
   own_.result.copied_bytes = header.payload_bytes;
@@ -460,7 +460,7 @@ Status Session::handle_own_operator(wire::Call call, bool echoes) {
   } else {
     // To where a worker would read it.
     WorkerSlot& worker = host_.worker_for({});
-    auto in_flight = std::make_shared<InFlight>(worker, header.request_id, wire::Call{}, *own_.metrics);
+    auto in_flight = std::make_shared<InFlight>(worker, header.request_id, wire::Call{}, own_.metrics);
     in_flight->memory = worker.allocate(header.payload_bytes);
     if (!in_flight->memory) {
       own_.request_id = 0;
@@ -479,7 +479,7 @@ Status Session::handle_own_operator(wire::Call call, bool echoes) {
 
 void Session::answer_own_operator() {
   own_.discarded.reset();
-  own_.metrics->ended(VACCEL_OK);
+  own_.metrics.ended(VACCEL_OK);
   if (window_) (void)window_->translate(own_.result, own_.held);  // places that were checked a moment ago
   const std::span<const std::byte> payload(own_.payload);
   struct Kept final : channel::Retained {
@@ -549,7 +549,7 @@ void Session::give_up(InFlight& call, Status status) {
   call.answered = true;
   ++host_.traffic().failed_calls;
   call.metrics.ended(status.code());
-  log_call(call.request_id, call.metrics, call.worker, status,
+  log_call(call.request_id, *call.metrics.series, call.worker, status,
            {.agent_ns = static_cast<uint64_t>(now_ns() - call.arrived_ns)});
   calls_.erase(call.request_id);
   ++given_up_;
@@ -574,7 +574,7 @@ void Session::call_done(const std::shared_ptr<InFlight>& call, WorkerReply reply
 void Session::fail_call(const InFlight& call, const vaccel_timings& timings, const Status& status) {
   ++host_.traffic().failed_calls;
   call.metrics.ended(status.code(), timings, 1);
-  log_call(call.request_id, call.metrics, call.worker, status, timings);
+  log_call(call.request_id, *call.metrics.series, call.worker, status, timings);
   send_failure(call.request_id, status);
 }
 
@@ -625,7 +625,7 @@ void Session::answer(InFlight& call, WorkerReply reply) {
   host_.traffic().copied_bytes += end;
   metrics_.count_bytes(end, 0);
   call.metrics.ended(VACCEL_OK, reply.result.timings, std::max(1u, reply.result.batch));
-  log_call(call.request_id, call.metrics, call.worker, {}, reply.result.timings);
+  log_call(call.request_id, *call.metrics.series, call.worker, {}, reply.result.timings);
   reply.result.copied_bytes += call.bytes + end;
   reply.result.batch = 0;  // with how many others it ran would tell of these
   reply.result.calls_wanted = 0;

@@ -169,7 +169,7 @@ class Session final : public Polled {
   std::shared_ptr<InFlight> receiving_;  // whose payload is arriving
   struct {
     uint64_t request_id = 0;  // 0: none
-    CallMetrics* metrics = nullptr;
+    CallFigures metrics;
     wire::CallResult result;
     std::vector<std::byte> payload;
     HeldLeases held;

@@ -17,6 +17,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "agent/metrics.h"
 #include "agent/tenant_settings.h"
 #include "core/status.h"
 
@@ -65,6 +66,10 @@ class Tenant : public std::enable_shared_from_this<Tenant> {
   /// A call of the tenant's has come. RESOURCE_EXHAUSTED, with the time to wait: it is over its calls a second.
   Status count_call(int64_t now_ns);
 
+  /// What has been done for it since it was known.
+  [[nodiscard]] Totals& totals() { return totals_; }
+  [[nodiscard]] const Totals& totals() const { return totals_; }
+
   /// Whether anything of its is open.
   [[nodiscard]] bool in_use() const;
 
@@ -73,6 +78,7 @@ class Tenant : public std::enable_shared_from_this<Tenant> {
   const std::string name_;
   TenantSettings settings_;
   std::array<uint64_t, kResourceCount> taken_{};
+  Totals totals_;
   double usual_call_ns_ = 0;  // a moving average
   double tokens_;             // calls that may come now
   int64_t refilled_ns_ = 0;   // 0: never

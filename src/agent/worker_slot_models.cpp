@@ -10,8 +10,10 @@ namespace vaccel::agent {
 
 WorkerSlot::ModelState WorkerSlot::state_of(const std::string& model) const {
   ModelState state;
-  if (const auto loaded = models_.find(model); loaded != models_.end())
+  if (const auto loaded = models_.find(model); loaded != models_.end()) {
     state.backend = loaded->second.backend;
+    state.loading = loaded->second.state == LoadedModel::State::kLoading;
+  }
   if (const auto problem = load_problems_.find(model); problem != load_problems_.end())
     state.problem = problem->second;
   return state;
