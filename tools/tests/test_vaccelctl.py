@@ -184,7 +184,8 @@ class Vaccelctl(unittest.TestCase):
         self.assertIn("reference", [device["backend"] for device in status["devices"]])
 
     def ping(self, count: int):
-        done = subprocess.run([BIN / "vaccel", "--endpoint", f"unix:{self.folder}/agent.sock", "ping", "--count", str(count)],
+        done = subprocess.run([BIN / "vaccel", "--endpoint", f"unix:{self.folder}/agent.sock", "ping", "--count", str(count),
+                               "--interval", "0"],
                               capture_output=True, text=True, timeout=PATIENCE_SECONDS)
         self.assertEqual(done.returncode, 0, done.stderr)
 
