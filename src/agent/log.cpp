@@ -190,11 +190,16 @@ VACCEL_LOG_LEVEL(info, LogLevel::kInfo)
 VACCEL_LOG_LEVEL(warning, LogLevel::kWarning)
 VACCEL_LOG_LEVEL(error, LogLevel::kError)
 
+LogSubject Log::here(LogSubject subject) const {
+  if (subject.worker == nullptr) subject.worker = worker_of_lines_;
+  return subject;
+}
+
 void Log::line(LogLevel level, const LogSubject& subject, const char* format, ...) {
   if (!writer_.writes(level)) return;
   va_list arguments;
   va_start(arguments, format);
-  writer_.write(level, subject, sentence_of(format, arguments));
+  writer_.write(level, here(subject), sentence_of(format, arguments));
   va_end(arguments);
 }
 
@@ -202,7 +207,7 @@ void Log::client_line(ClientLine kind, LogLevel level, const LogSubject& subject
   if (!writer_.admits(kind, level)) return;
   va_list arguments;
   va_start(arguments, format);
-  writer_.write(level, subject, sentence_of(format, arguments));
+  writer_.write(level, here(subject), sentence_of(format, arguments));
   va_end(arguments);
 }
 

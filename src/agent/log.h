@@ -68,7 +68,7 @@ class Log {
   };
 
   explicit Log(Options options);
-  /// The log of one worker's slot, whose lines say which one it is. `all` must outlive it.
+  /// The log of one worker's slot, whose lines say which one it is unless they name another. `all` must outlive it.
   Log(Log& all, uint32_t worker);
   /// Says how many lines have been left out at the end.
   ~Log();
@@ -95,6 +95,8 @@ class Log {
 
  private:
   class Writer;
+
+  [[nodiscard]] LogSubject here(LogSubject subject) const;
 
   const std::unique_ptr<Writer> own_;
   Writer& writer_;

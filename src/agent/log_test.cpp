@@ -107,11 +107,14 @@ TEST_F(LogTest, LinesOfAWorkersSlotSayWhichOne) {
   Log log = make(LogFormat::kJson);
   Log slot(log, 5);
   slot.error("worker 5, pid 12, was killed");
+  slot.line(LogLevel::kError, {.model = "mobilenet"}, "it is too large");
   log.set_level("error");
   slot.warning("not any more");
   const auto all = objects();
-  ASSERT_EQ(all.size(), 1u);
+  ASSERT_EQ(all.size(), 2u);
   EXPECT_EQ(all[0]["worker"], 5);
+  EXPECT_EQ(all[1]["worker"], 5);
+  EXPECT_EQ(all[1]["model"], "mobilenet");
 }
 
 TEST_F(LogTest, NoTextBreaksALineOrCommandsATerminal) {

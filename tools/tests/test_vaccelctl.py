@@ -51,8 +51,13 @@ class LiveTop:
         self.process.kill()
         self.process.wait(PATIENCE_SECONDS)
         self.process.stderr.close()
-        os.close(self.ours)
+        self.hang_up()
         os.close(self.theirs)
+
+    def hang_up(self):
+        if self.ours >= 0:
+            os.close(self.ours)
+        self.ours = -1
 
     def set_size(self, rows: int, columns: int):
         fcntl.ioctl(self.ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -278,6 +283,12 @@ class Vaccelctl(unittest.TestCase):
                 self.assertLessEqual(max(map(len, screen)), columns)
             os.write(top.ours, b"q")
             self.assertEqual(top.wait_for_end(), 0)
+
+    def test_top_ends_with_its_terminal(self):
+        with LiveTop("--control", self.control, "top", "--interval", "3600") as top:
+            top.wait_for("^backend ")
+            top.hang_up()
+            top.process.wait(PATIENCE_SECONDS)
 
     def test_top_outlives_its_agent(self):
         with tempfile.TemporaryDirectory(prefix="vaccelctl-", dir="/tmp") as folder:

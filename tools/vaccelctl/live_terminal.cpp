@@ -114,7 +114,7 @@ Status LiveTerminal::show(const std::vector<ScreenLine>& lines) {
 bool LiveTerminal::asks_to_end() {
   char keys[64];
   const ssize_t count = ::read(STDIN_FILENO, keys, sizeof keys);
-  if (count == 0) return true;  // the terminal has gone
+  if (count == 0 || (count < 0 && errno != EINTR && errno != EAGAIN)) return true;  // the terminal has gone
   for (ssize_t index = 0; index < count; ++index) {
     if (keys[index] == 'q' || keys[index] == 'Q' || keys[index] == kCtrlC) return true;
   }
