@@ -63,7 +63,7 @@ std::vector<const Entry*> in_order(const std::vector<Entry>& entries, const Rate
     return std::tuple(-rates.of(*entry, &Entry::calls).value_or(0), UINT64_MAX - entry->calls,
                       std::string_view(entry->name));
   };
-  std::ranges::stable_sort(order, {}, key_of);
+  std::ranges::sort(order, {}, key_of);
   return order;
 }
 
