@@ -163,6 +163,7 @@ struct Totals {
     ++calls;
     failed_calls += code != VACCEL_OK ? 1 : 0;
   }
+  bool operator==(const Totals&) const = default;
 };
 
 /// Where a call counts. Holds nothing: series, tenant and model outlive the session that has it.

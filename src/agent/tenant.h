@@ -102,18 +102,19 @@ class Tenants {
   Status set(const std::string& name, const std::string& toml);
   /// Forgets what was said of it: the settings of all hold. NOT_FOUND.
   Status remove(const std::string& name);
-  /// A tenant that nothing was said of and that has nothing open is forgotten; at once, or when there are many.
+  /// A tenant that nothing was said of and that has nothing open is forgotten: at once, if nothing was ever done for it, else
+  /// when there are many.
   void forget_if_unused(const std::string& name);
 
-  [[nodiscard]] const std::map<std::string, std::shared_ptr<Tenant>, std::less<>>& all() const {
-    return tenants_;
-  }
+  using TenantMap = std::map<std::string, std::shared_ptr<Tenant>, std::less<>>;
+  [[nodiscard]] const TenantMap& all() const { return tenants_; }
   [[nodiscard]] Result<std::shared_ptr<Tenant>> find(const std::string& name) const;
 
  private:
+  [[nodiscard]] bool is_unused(const TenantMap::value_type& entry) const;
   void sweep();
 
-  std::map<std::string, std::shared_ptr<Tenant>, std::less<>> tenants_;
+  TenantMap tenants_;
   std::set<std::string, std::less<>> named_;  // tenants that something was said of
   std::unordered_map<uid_t, std::string> by_uid_;
   TenantSettings common_;

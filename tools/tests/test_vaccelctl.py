@@ -197,6 +197,8 @@ class Vaccelctl(unittest.TestCase):
     def test_status_tells_what_a_tenant_did(self):
         def tenant() -> dict:
             return next((one for one in self.read("status")["tenants"] if one["name"] == "default"), {"calls": 0})
+        self.ping(1)
+        self.assertGreaterEqual(tenant()["calls"], 1, "though nothing was said of it, and it has nothing open")
         self.ctl("tenant", "set", "default", "weight=3")
         before = tenant()["calls"]
         self.ping(50)
