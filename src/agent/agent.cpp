@@ -74,7 +74,8 @@ Status Agent::start(std::move_only_function<void(Status)> ready) {
         std::make_shared<Status>();  // shared: a window's memory may be taken for long after this
     attach(vm, [this, failed, name = vm.name](Result<wire::VmAttached> attached) {
       if (attached) return;
-      log_.error("VM '%s' is not attached: %s", name.c_str(), attached.error().message().c_str());
+      log_.line(LogLevel::kError, {.vm = name}, "VM '%s' is not attached: %s", name.c_str(),
+                attached.error().message().c_str());
       *failed = attached.error();
     });
     if (!failed->ok()) return failed->within("attaching VM '" + vm.name + "'");
@@ -83,7 +84,8 @@ Status Agent::start(std::move_only_function<void(Status)> ready) {
   reactor_.set_spin(std::min<int64_t>(channel::default_spin_ns(), int64_t{config_.spin_us} * 1000));
   workers_awaited_ = config_.worker.count;
   for (uint32_t index = 0; index < config_.worker.count; ++index) {
-    auto slot = WorkerSlot::create(reactor_, log_, options_of(index));
+    worker_logs_.push_back(std::make_unique<Log>(log_, index));
+    auto slot = WorkerSlot::create(reactor_, *worker_logs_.back(), options_of(index));
     if (!slot) return slot.error();
     workers_.push_back(std::move(*slot));
   }
@@ -95,9 +97,6 @@ Status Agent::start(std::move_only_function<void(Status)> ready) {
 
 WorkerSlot::Options Agent::options_of(uint32_t index) {
   const WorkerConfig& worker = config_.worker;
-  const auto of_index = [index](const std::vector<std::string>& list) {
-    return list.empty() ? std::string() : list[index % list.size()];
-  };
   return {.jail = jail_,
           .program = worker.program,
           .arguments = worker_arguments_,
@@ -106,8 +105,8 @@ WorkerSlot::Options Agent::options_of(uint32_t index) {
           .segment_bytes = config_.limits.segment_bytes,
           .index = index,
           .spin_us = config_.spin_us,
-          .cpus = of_index(worker.cpus),
-          .device = of_index(worker.devices),
+          .cpus = of_worker(worker.cpus, index),
+          .device = of_worker(worker.devices, index),
           .model_bytes = worker.model_bytes,
           .settings_of = [this](const std::string& model) { return settings_of(model); },
           .supervision = worker.supervision,
@@ -209,8 +208,6 @@ Result<Origin> Agent::origin_of(const Listener& listener, int socket) {
   auto tenant = tenant_of(listener, origin.vm.get(), socket);
   if (!tenant) return Unexpected{tenant.error()};
   origin.tenant = std::move(*tenant);
-  origin.peer += ", tenant '" + origin.tenant->name() + "'";
-  if (origin.vm) origin.peer += ", VM '" + origin.vm->name + "'";
   return origin;
 }
 
@@ -225,7 +222,8 @@ void Agent::accept(Listener& listener) {
   for (int turn = 0; turn < kAcceptsAtOnce; ++turn) {
     auto socket = channel::accept_from(listener.socket.fd());
     if (!socket) {
-      log_.warning("%s: %s", listener.endpoint.text().c_str(), socket.error().message().c_str());
+      log_.client_line(ClientLine::kConnection, LogLevel::kWarning, {}, "%s: %s",
+                       listener.endpoint.text().c_str(), socket.error().message().c_str());
       // The connection stays in the backlog, and the descriptor readable: look again in a while.
       reactor_.change(listener.socket.fd(), 0);
       listener.pause = reactor_.after_ms(kAcceptPauseMs, [this, &listener] {
@@ -259,7 +257,8 @@ void Agent::begin_session(const Listener& listener, UniqueFd socket) {
   Session& started = *session;
   sessions_.emplace(id, std::move(session));
   if (const Status status = started.start(); !status.ok()) {
-    log_.warning("session %llu: %s", static_cast<unsigned long long>(id), status.message().c_str());
+    log_.client_line(ClientLine::kConnection, LogLevel::kWarning, started.log_subject(), "%s",
+                     status.message().c_str());
     session_ended(id);
   } else if (!refused.ok()) {
     started.refuse(refused);

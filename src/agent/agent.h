@@ -24,6 +24,7 @@
 #include "channel/socket.h"
 #include "runtime/catalogue.h"
 #include "wire/messages.h"
+#include "wire/status_page.h"
 
 namespace vaccel::agent {
 
@@ -54,8 +55,8 @@ class Agent final : public SessionHost {
   Result<std::string> reload();
   [[nodiscard]] Tenants& tenants() { return tenants_; }
   [[nodiscard]] Quarantine& quarantine() { return quarantine_; }
-  /// How things stand; of VMs, those from number `start` on that go into one body.
-  [[nodiscard]] wire::StatusReport status(uint32_t start) const;
+  /// How things stand, with the part of a list that is asked for and goes into one body.
+  [[nodiscard]] wire::StatusReport status(const wire::ReadStatus& read) const;
   /// All of it that is now, and what it has done until now.
   [[nodiscard]] AgentState state() const;
   [[nodiscard]] const Metrics& metrics() const { return metrics_; }
@@ -98,6 +99,8 @@ class Agent final : public SessionHost {
   Status listen_for_tenants();
   [[nodiscard]] WorkerSlot::Options options_of(uint32_t index);
   [[nodiscard]] ModelSettings settings_of(const std::string& model) const;
+  /// The shared ones, and tenants' own.
+  [[nodiscard]] std::vector<const WorkerSlot*> all_workers() const;
   void preload();
   void tell_of_jail();
   void apply(Config config);
@@ -115,6 +118,9 @@ class Agent final : public SessionHost {
   void attached(const std::shared_ptr<Vm>& vm);
   void lose_patience(const std::string& name);
   void go_on_detaching(const std::string& name);
+  void tell_tenants(wire::StatusReport& report, wire::StatusPage& page) const;
+  void tell_models(wire::StatusReport& report, wire::StatusPage& page) const;
+  void tell_workers(wire::StatusReport& report, wire::StatusPage& page) const;
   void worker_ready(Status status);
   void finish_if_drained();
 
@@ -132,6 +138,7 @@ class Agent final : public SessionHost {
   Quarantine quarantine_;
   VmWatch vm_watch_;
   Metrics metrics_;                                   // before all that count in it
+  std::vector<std::unique_ptr<Log>> worker_logs_;     // before workers_, which write to them
   std::vector<std::unique_ptr<WorkerSlot>> workers_;  // before sessions_: they hold memory of these
   OwnWorkers own_workers_;                            // likewise
   std::map<std::string, AttachedVm> vms_;

@@ -66,7 +66,9 @@ void Agent::apply(Config config) {
   config_.watched = std::move(config.watched);
   config_.vms = std::move(config.vms);
   config_.log_level = std::move(config.log_level);
+  config_.log_format = config.log_format;
   log_.set_level(config_.log_level);
+  log_.set_format(config_.log_format);
   tenants_.apply(config_.tenants);
   if (const Status status = listen_for_tenants(); !status.ok())
     log_.error("an endpoint of a tenant's: %s", status.message().c_str());
@@ -83,7 +85,8 @@ void Agent::follow_vms(const std::vector<wire::AttachVm>& before, const std::vec
   const auto attach_new = [this](const wire::AttachVm& vm) {
     attach(vm, [this, name = vm.name](const Result<wire::VmAttached>& attached) {
       if (!attached)
-        log_.error("VM '%s' is not attached: %s", name.c_str(), attached.error().message().c_str());
+        log_.line(LogLevel::kError, {.vm = name}, "VM '%s' is not attached: %s", name.c_str(),
+                  attached.error().message().c_str());
     });
   };
   const auto wanted = [&](const std::string& name) {

@@ -24,6 +24,14 @@ Status Agent::readiness() const {
   return failure(VACCEL_UNAVAILABLE, "no worker runs");
 }
 
+std::vector<const WorkerSlot*> Agent::all_workers() const {
+  std::vector<const WorkerSlot*> all;
+  for (const auto& worker : workers_)
+    all.push_back(worker.get());
+  own_workers_.visit([&all](const WorkerSlot& worker) { all.push_back(&worker); });
+  return all;
+}
+
 AgentState Agent::state() const {
   AgentState state{.readiness = readiness(),
                    .sessions = static_cast<uint32_t>(sessions_.size()),
@@ -42,7 +50,7 @@ AgentState Agent::state() const {
   }
   for (const auto& [name, entry] : catalogue_.entries())
     state.models.push_back({.name = name, .problem = entry.problem});
-  for (const auto& worker : workers_) {
+  for (const WorkerSlot* worker : all_workers()) {
     state.workers.push_back(worker->now());
     worker->visit_calls([&](const WorkerRequest& request, bool running) {
       CallsNow& calls = state.calls[request.figures];
@@ -58,13 +66,6 @@ AgentState Agent::state() const {
     }
     if (state.backends.empty()) state.backends = worker->backends();  // alike
   }
-  own_workers_.visit([&state](const WorkerSlot& worker) {
-    state.workers.push_back(worker.now());
-    worker.visit_calls([&](const WorkerRequest& request, bool running) {
-      CallsNow& calls = state.calls[request.figures];
-      ++(running ? calls.running : calls.queued);
-    });
-  });
   return state;
 }
 

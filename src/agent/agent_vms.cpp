@@ -13,39 +13,12 @@ namespace {
 
 /// As many as windows can be guarded; see channel/window_mapping.h.
 constexpr size_t kMaxVms = 4096;
-/// What a status may have of VMs: a body's size, less what else is in it.
-constexpr size_t kMaxVmBytesInBody = wire::kMaxBodyBytes - 4096;
 
 bool is_same_file(const std::string& path, int fd) {
   struct stat one {};
   struct stat other {};
   return ::stat(path.c_str(), &one) == 0 && ::fstat(fd, &other) == 0 && one.st_dev == other.st_dev &&
          one.st_ino == other.st_ino;
-}
-
-wire::VmStatus status_of(const Vm& vm) {
-  wire::VmStatus status{.name = vm.name,
-                        .tenant = vm.tenant->name(),
-                        .listen = vm.listen,
-                        .cid = vm.cid,
-                        .window = {},
-                        .sessions = vm.sessions,
-                        .problem = {}};
-  if (vm.window) {
-    status.window = vm.window->path();
-    status.window_bytes = vm.window->bytes();
-    status.leased_bytes = vm.window->leased_bytes();
-    status.leases = vm.window->leases();
-    status.problem = vm.window->problem();
-  }
-  return status;
-}
-
-// At most; texts are padded, and each table has its own fields' places.
-size_t encoded_bytes(const wire::VmStatus& vm) {
-  constexpr size_t kNumbersAndPlaces = 128;
-  return vm.name.size() + vm.tenant.size() + vm.listen.size() + vm.window.size() + vm.problem.size() +
-         kNumbersAndPlaces;
 }
 
 }  // namespace
@@ -59,7 +32,8 @@ void Agent::attach(const wire::AttachVm& wanted,
   if (!made) return done(Unexpected{made.error()});
   const std::shared_ptr<Vm> vm = std::move(*made);
   vms_.emplace(vm->name, AttachedVm{.vm = vm, .window = vm->window, .on_attached = std::move(done)});
-  log_.info("VM '%s' is attached%s%s", vm->name.c_str(), vm->window ? ", window " : ", without a window",
+  log_.line(LogLevel::kInfo, {.tenant = vm->tenant->name(), .vm = vm->name}, "VM '%s' is attached%s%s",
+            vm->name.c_str(), vm->window ? ", window " : ", without a window",
             vm->window ? vm->window->path().c_str() : "");
   if (!vm->window) return attached(vm);
   vm->window->when_settled([this, weak = std::weak_ptr<Vm>(vm)] {
@@ -181,7 +155,8 @@ void Agent::lose_patience(const std::string& name) {
   if (entry == vms_.end()) return;
   AttachedVm& attached = entry->second;
   attached.patience = {};
-  log_.warning("VM '%s': %u sessions did not finish in time", name.c_str(), attached.vm->sessions);
+  log_.line(LogLevel::kWarning, {.vm = name}, "VM '%s': %u sessions did not finish in time", name.c_str(),
+            attached.vm->sessions);
   for (auto& [id, session] : sessions_) {
     if (session->origin().vm == attached.vm) session_ended(id);
   }
@@ -201,36 +176,8 @@ void Agent::go_on_detaching(const std::string& name) {
   const std::string tenant = attached.vm->tenant->name();
   vms_.erase(entry);
   tenants_.forget_if_unused(tenant);
-  log_.info("VM '%s' is detached", name.c_str());
+  log_.line(LogLevel::kInfo, {.vm = name}, "VM '%s' is detached", name.c_str());
   done({});
-}
-
-// ---- Telling
-
-wire::StatusReport Agent::status(uint32_t start) const {
-  wire::StatusReport report{.server = "vacceld " VACCEL_VERSION_TEXT,
-                            .sessions = static_cast<uint32_t>(sessions_.size()),
-                            .workers = static_cast<uint32_t>(workers_.size()),
-                            .calls = traffic_.calls,
-                            .failed_calls = traffic_.failed_calls,
-                            .copied_bytes = traffic_.copied_bytes,
-                            .window_bytes = traffic_.window_bytes,
-                            .windows = traffic_.windows,
-                            .leased_bytes = traffic_.leased_bytes,
-                            .vms = {},
-                            .device_bytes = traffic_.device_bytes};
-  uint32_t index = 0;
-  size_t bytes = 0;
-  for (const auto& [name, attached] : vms_) {
-    wire::VmStatus vm = status_of(*attached.vm);
-    if (attached.vm->window) ++report.windows;
-    report.leased_bytes += vm.leased_bytes;
-    if (index++ < start || report.more) continue;
-    bytes += encoded_bytes(vm);
-    report.more = report.vms.size() == wire::kMaxVmsInBody || bytes > kMaxVmBytesInBody;
-    if (!report.more) report.vms.push_back(std::move(vm));
-  }
-  return report;
 }
 
 }  // namespace vaccel::agent

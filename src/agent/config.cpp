@@ -255,6 +255,8 @@ Result<Config> read_config(const std::filesystem::path& file) {
     constexpr const char* kLevels[] = {"debug", "info", "warning", "error"};
     config.log_level = kLevels[*level];
   }
+  if (const auto format = root.choice("log_format", {kLogFormatNames[0], kLogFormatNames[1]}))
+    config.log_format = static_cast<LogFormat>(*format);
   if (const auto path = root.string("control"))
     config.control = path->empty() ? "" : (folder / *path).lexically_normal().string();
   take(root, "spin_us", 0, 10'000, config.spin_us);

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/log.h"
 #include "agent/tenant_settings.h"
 #include "channel/endpoint.h"
 #include "core/status.h"
@@ -116,10 +117,17 @@ struct WorkerConfig {
   bool operator==(const WorkerConfig&) const = default;
 };
 
+/// What a list has for the worker of an index: lists that are shorter than the workers are many are begun again. "": it is
+/// empty.
+inline std::string of_worker(const std::vector<std::string>& list, uint32_t index) {
+  return list.empty() ? std::string() : list[index % list.size()];
+}
+
 struct Config {
   std::vector<channel::Endpoint> listen;
   mode_t socket_mode = 0660;
   std::string log_level = "info";
+  LogFormat log_format = LogFormat::kHuman;
   std::filesystem::path catalogue;
   Limits limits;
   uint32_t spin_us =

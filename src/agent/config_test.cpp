@@ -31,6 +31,7 @@ listen = ["unix:/run/a.sock", "hvsock:/run/v.sock:4411", "vsock:any:4411", "tcp:
 socket_mode = "0600"
 catalogue = "models"
 log = "debug"
+log_format = "json"
 control = "control.sock"
 spin_us = 7
 user = "nobody"
@@ -90,6 +91,7 @@ max_pixels = 100
   EXPECT_EQ(config->socket_mode, 0600u);
   EXPECT_EQ(config->catalogue, folder_ / "models");
   EXPECT_EQ(config->log_level, "debug");
+  EXPECT_EQ(config->log_format, LogFormat::kJson);
   EXPECT_EQ(config->limits.max_sessions, 10u);
   EXPECT_EQ(config->limits.max_payload_bytes, 8192u);
   EXPECT_EQ(config->limits.shutdown_timeout_ms, 5);
@@ -137,6 +139,7 @@ TEST_F(ConfigTest, TheDeployedFileHasTheDefaults) {
   const Config defaults;
   EXPECT_EQ(deployed->socket_mode, defaults.socket_mode);
   EXPECT_EQ(deployed->log_level, defaults.log_level);
+  EXPECT_EQ(deployed->log_format, defaults.log_format);
   EXPECT_EQ(deployed->control, channel::kDefaultControlSocket);
   EXPECT_EQ(deployed->spin_us, defaults.spin_us);
   EXPECT_TRUE(deployed->vms.empty());
@@ -199,45 +202,44 @@ TEST_P(ConfigMistakes, AreToldByLineAndColumn) {
 
 INSTANTIATE_TEST_SUITE_P(
     Config, ConfigMistakes,
-    testing::Values(Mistake{"\nlisten = 5\n", "vaccel.toml:2:"},
-                    Mistake{"listen = [\"agent.sock\"]", "no scheme"},
-                    Mistake{"listen = [\"local:\"]", "cannot listen"}, Mistake{"x = 1", "'x'"},
-                    Mistake{"[limits]\nmax_sesions = 1", "vaccel.toml:2:"},
-                    Mistake{"[limits]\nmax_sessions = 0", "vaccel.toml:2:"},
-                    Mistake{"[worker]\nthreads = \"many\"", "vaccel.toml:2:"},
-                    Mistake{"[window]\nsession_bytes = \"much\"", "vaccel.toml:2:"},
-                    Mistake{"[window]\nsesion_bytes = 1", "vaccel.toml:2:"},
-                    Mistake{"[window]\nmax_leases = 0", "vaccel.toml:2:"},
-                    Mistake{"[[vm]]\ncid = 7", "key 'name' is missing in [vm]"},
-                    Mistake{"[[vm]]\nname = \"a b\"\ncid = 7", "vaccel.toml:2:"},
-                    Mistake{"[[vm]]\nname = \"a\"", "either 'listen'"},
-                    Mistake{"[[vm]]\nname = \"a\"\ncid = 7\nlisten = \"hvsock:/v:1\"", "has both"},
-                    Mistake{"[[vm]]\nname = \"a\"\ncid = 2", "vaccel.toml:3:"},
-                    Mistake{"[[vm]]\nname = \"a\"\nlisten = \"vsock:any:1\"", "vaccel.toml:3:"},
-                    Mistake{"[[vm]]\nname = \"a\"\nlisten = \"hvsock:/v\"", "vaccel.toml:3:"},
-                    Mistake{"[[vm]]\nname = \"a\"\ncid = 7\ntenant = \"/\"", "vaccel.toml:4:"},
-                    Mistake{"[[vm]]\nname = \"a\"\ncid = 7\nmemory = \"3M\"", "vaccel.toml:4:"},
-                    Mistake{"[[vm]]\nname = \"a\"\ncid = 7\nprefault = true", "vaccel.toml:4:"},
-                    Mistake{"[[vm]]\nname = \"a\"\ncid = 7\nwindow = \"w\"\nmemory = \"4M\"",
-                            "vaccel.toml:5:"},
-                    Mistake{"[[vm]]\nname = \"a\"\ncid = 7\nwindw = \"w\"", "vaccel.toml:4:"},
-                    Mistake{"[worker]\ncpus = [\"0-\"]", "vaccel.toml:2:"},
-                    Mistake{"[worker]\nmax_run_ms = -1", "vaccel.toml:2:"},
-                    Mistake{"[jail]\nread = [\"etc\"]", "vaccel.toml:2:"},
-                    Mistake{"[jail]\nmemory = \"1M\"", "vaccel.toml:2:"},
-                    Mistake{"[jail]\ncpus = 0.001", "vaccel.toml:2:"},
-                    Mistake{"[jail]\nenabled = false\nrequire = true", "vaccel.toml:3:"},
-                    Mistake{"[uploads]\nmemory = \"1M\"", "vaccel.toml:2:"},
-                    Mistake{"[uploads]\nbackends = []", "vaccel.toml:2:"},
-                    Mistake{"[image]\nmax_pixel = 1", "vaccel.toml:2:"},
-                    Mistake{"[[model]]\nname = \"a/b\"", "vaccel.toml:2:"},
-                    Mistake{"[[model]]\nname = \"a\"\n[[model]]\nname = \"a\"", "stands here twice"},
-                    Mistake{"[[watch]]\npattern = \"/run/v.sock\"", "vaccel.toml:2:"},
-                    Mistake{"[[watch]]\nport = 1", "key 'pattern' is missing"},
-                    Mistake{"[tenants]\nweight = 0", "vaccel.toml:2:"},
-                    Mistake{"[[tenant]]\nname = \"a\"\nwait = 1", "vaccel.toml:3:"},
-                    Mistake{"log = \"loud\"", "vaccel.toml:1:"}, Mistake{"socket_mode = \"rw\"", "octal"},
-                    Mistake{"listen = [", "vaccel.toml:1:"}));
+    testing::Values(
+        Mistake{"\nlisten = 5\n", "vaccel.toml:2:"}, Mistake{"listen = [\"agent.sock\"]", "no scheme"},
+        Mistake{"listen = [\"local:\"]", "cannot listen"}, Mistake{"x = 1", "'x'"},
+        Mistake{"[limits]\nmax_sesions = 1", "vaccel.toml:2:"},
+        Mistake{"[limits]\nmax_sessions = 0", "vaccel.toml:2:"},
+        Mistake{"[worker]\nthreads = \"many\"", "vaccel.toml:2:"},
+        Mistake{"[window]\nsession_bytes = \"much\"", "vaccel.toml:2:"},
+        Mistake{"[window]\nsesion_bytes = 1", "vaccel.toml:2:"},
+        Mistake{"[window]\nmax_leases = 0", "vaccel.toml:2:"},
+        Mistake{"[[vm]]\ncid = 7", "key 'name' is missing in [vm]"},
+        Mistake{"[[vm]]\nname = \"a b\"\ncid = 7", "vaccel.toml:2:"},
+        Mistake{"[[vm]]\nname = \"a\"", "either 'listen'"},
+        Mistake{"[[vm]]\nname = \"a\"\ncid = 7\nlisten = \"hvsock:/v:1\"", "has both"},
+        Mistake{"[[vm]]\nname = \"a\"\ncid = 2", "vaccel.toml:3:"},
+        Mistake{"[[vm]]\nname = \"a\"\nlisten = \"vsock:any:1\"", "vaccel.toml:3:"},
+        Mistake{"[[vm]]\nname = \"a\"\nlisten = \"hvsock:/v\"", "vaccel.toml:3:"},
+        Mistake{"[[vm]]\nname = \"a\"\ncid = 7\ntenant = \"/\"", "vaccel.toml:4:"},
+        Mistake{"[[vm]]\nname = \"a\"\ncid = 7\nmemory = \"3M\"", "vaccel.toml:4:"},
+        Mistake{"[[vm]]\nname = \"a\"\ncid = 7\nprefault = true", "vaccel.toml:4:"},
+        Mistake{"[[vm]]\nname = \"a\"\ncid = 7\nwindow = \"w\"\nmemory = \"4M\"", "vaccel.toml:5:"},
+        Mistake{"[[vm]]\nname = \"a\"\ncid = 7\nwindw = \"w\"", "vaccel.toml:4:"},
+        Mistake{"[worker]\ncpus = [\"0-\"]", "vaccel.toml:2:"},
+        Mistake{"[worker]\nmax_run_ms = -1", "vaccel.toml:2:"},
+        Mistake{"[jail]\nread = [\"etc\"]", "vaccel.toml:2:"},
+        Mistake{"[jail]\nmemory = \"1M\"", "vaccel.toml:2:"},
+        Mistake{"[jail]\ncpus = 0.001", "vaccel.toml:2:"},
+        Mistake{"[jail]\nenabled = false\nrequire = true", "vaccel.toml:3:"},
+        Mistake{"[uploads]\nmemory = \"1M\"", "vaccel.toml:2:"},
+        Mistake{"[uploads]\nbackends = []", "vaccel.toml:2:"},
+        Mistake{"[image]\nmax_pixel = 1", "vaccel.toml:2:"},
+        Mistake{"[[model]]\nname = \"a/b\"", "vaccel.toml:2:"},
+        Mistake{"[[model]]\nname = \"a\"\n[[model]]\nname = \"a\"", "stands here twice"},
+        Mistake{"[[watch]]\npattern = \"/run/v.sock\"", "vaccel.toml:2:"},
+        Mistake{"[[watch]]\nport = 1", "key 'pattern' is missing"},
+        Mistake{"[tenants]\nweight = 0", "vaccel.toml:2:"},
+        Mistake{"[[tenant]]\nname = \"a\"\nwait = 1", "vaccel.toml:3:"},
+        Mistake{"log = \"loud\"", "vaccel.toml:1:"}, Mistake{"log_format = \"xml\"", "vaccel.toml:1:"},
+        Mistake{"socket_mode = \"rw\"", "octal"}, Mistake{"listen = [", "vaccel.toml:1:"}));
 
 }  // namespace
 }  // namespace vaccel::agent

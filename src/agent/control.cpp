@@ -148,7 +148,7 @@ class Control::Client {
   Status handle_read_status(uint64_t id) {
     const auto read = wire::decode_read_status(channel_.body());
     if (!read) return read.error();
-    send(id, control_.agent_.status(read->start));
+    send(id, control_.agent_.status(*read));
     return {};
   }
 
@@ -159,7 +159,8 @@ class Control::Client {
     if (Status status = set->remove ? tenants.remove(set->name) : tenants.set(set->name, set->settings);
         !status.ok())
       return status;
-    control_.log_.info("tenant '%s' was %s", set->name.c_str(), set->remove ? "removed" : "changed");
+    control_.log_.line(LogLevel::kInfo, {.tenant = set->name}, "tenant '%s' was %s", set->name.c_str(),
+                       set->remove ? "removed" : "changed");
     send(id, wire::Done{});
     return {};
   }

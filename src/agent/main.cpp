@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <sstream>
 
 #include "agent/agent.h"
 #include "agent/control.h"
@@ -32,14 +33,19 @@ struct Flags {
   std::vector<std::string> listen;
   std::string catalogue;
   std::string log;
+  std::string log_format;
   std::optional<std::string> control;
   std::optional<std::string> metrics;
   bool check = false;
 };
 
 // 2: an argument or the configuration is wrong.
-int complain(const Status& status) {
-  std::fprintf(stderr, "vacceld: %s\n", status.message().c_str());
+int complain(const Status& status, agent::LogFormat format) {
+  if (format == agent::LogFormat::kJson) {
+    agent::Log({.format = format}).error("%s", status.message().c_str());
+  } else {
+    std::fprintf(stderr, "vacceld: %s\n", status.message().c_str());
+  }
   return status.code() == VACCEL_INVALID_ARGUMENT || status.code() == VACCEL_NOT_FOUND ? 2 : EXIT_FAILURE;
 }
 
@@ -81,6 +87,7 @@ Result<agent::Config> make_config(const Flags& given) {
   }
   if (!flags.catalogue.empty()) config.catalogue = std::filesystem::absolute(flags.catalogue);
   if (!flags.log.empty()) config.log_level = flags.log;
+  if (!flags.log_format.empty()) config.log_format = agent::log_format_of(flags.log_format);
   if (flags.control)
     config.control = flags.control->empty() ? "" : std::filesystem::absolute(*flags.control).string();
   if (!config.control) config.control = default_control(config);
@@ -138,7 +145,9 @@ Result<UniqueFd> take_signals() {
 void reload(agent::Agent& server, agent::Log& log) {
   agent::notify_service_manager(("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(now_ns() / 1000)).c_str());
   const auto notes = server.reload();  // a mistake has been logged
-  if (notes && !notes->empty()) log.warning("%s", notes->c_str());
+  std::istringstream lines(notes.value_or(""));
+  for (std::string line; std::getline(lines, line);)
+    log.warning("%s", line.c_str());
   agent::notify_service_manager("READY=1");
 }
 
@@ -161,11 +170,13 @@ agent::HttpAnswer answer_http(std::string_view path, const agent::Agent& server,
 
 int run(Flags& flags) {
   auto config = make_config(flags);
-  if (!config) return complain(config.error());
+  agent::LogFormat format = agent::log_format_of(flags.log_format);
+  if (!config) return complain(config.error(), format);
+  format = config->log_format;
   runtime::Catalogue catalogue;
   if (!config->catalogue.empty()) {
     auto read = runtime::Catalogue::read(config->catalogue);
-    if (!read) return complain(read.error());
+    if (!read) return complain(read.error(), format);
     catalogue = std::move(*read);
   }
   if (flags.check) {
@@ -174,16 +185,16 @@ int run(Flags& flags) {
     return EXIT_SUCCESS;
   }
   if (!config->user.empty()) {
-    if (Status status = become_user_of(*config); !status.ok()) return complain(status);
+    if (Status status = become_user_of(*config); !status.ok()) return complain(status, format);
   }
   raise_descriptor_limit();
   channel::install_window_guard();
   auto signals = take_signals();
-  if (!signals) return complain(signals.error());
+  if (!signals) return complain(signals.error(), format);
   auto reactor = agent::Reactor::create();
-  if (!reactor) return complain(reactor.error());
+  if (!reactor) return complain(reactor.error(), format);
 
-  agent::Log log(config->log_level);
+  agent::Log log({.level = config->log_level, .format = format});
   std::vector<std::string> worker_arguments{"--log", config->log_level};
   if (!flags.config.empty()) {
     worker_arguments.insert(worker_arguments.end(),
@@ -210,17 +221,17 @@ int run(Flags& flags) {
       (*reactor)->stop();
     }
   });
-  if (!status.ok()) return complain(status);
+  if (!status.ok()) return complain(status, format);
   agent::Control control(**reactor, log, server);
   if (!control_path.empty()) status = control.listen(control_path);
-  if (!status.ok()) return complain(status);
+  if (!status.ok()) return complain(status, format);
   const agent::ProcessReader process;
   std::unique_ptr<agent::HttpServer> http;
   if (metrics_address) {
     auto made =
         agent::HttpServer::listen(**reactor, *metrics_address, socket_mode,
                                   [&](std::string_view path) { return answer_http(path, server, process); });
-    if (!made) return complain(made.error().within("metrics"));
+    if (!made) return complain(made.error().within("metrics"), format);
     http = std::move(*made);
     log.info("metrics at %s", metrics_address->text().c_str());
   }
@@ -235,10 +246,10 @@ int run(Flags& flags) {
       }
     }
   });
-  if (!status.ok()) return complain(status);
+  if (!status.ok()) return complain(status, format);
   (*reactor)->run();
   (*reactor)->remove(signals->get());
-  if (!failed.ok()) return complain(failed);
+  if (!failed.ok()) return complain(failed, format);
   log.info("stopped");
   return EXIT_SUCCESS;
 }
@@ -261,6 +272,9 @@ int main(int argc, char** argv) {
       ->check(CLI::ExistingDirectory);
   app.add_option("--log", flags.log, "debug, info, warning or error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  app.add_option("--log-format", flags.log_format,
+                 "Lines on standard error as people read them (human, the default) or as JSON objects (json)")
+      ->check(CLI::IsMember({"human", "json"}));
   app.add_option(
       "--control", flags.control,
       "Where vaccelctl connects, a unix socket, instead of the configuration's; \"\": nowhere. Default: "

@@ -109,6 +109,11 @@ CallMetrics& Metrics::add_calls(TenantMetrics& tenant, std::string_view operator
   return *calls_[&tenant].emplace(CallKey{operator_name, model}, std::move(made)).first->second;
 }
 
+Totals& Metrics::model_totals(std::string_view model) {
+  const auto known = models_.find(model);
+  return known != models_.end() ? known->second : models_[std::string(model)];
+}
+
 void Metrics::model_loaded(const std::string& model, bool ok) {
   LoadMetrics& load = loads_[model];
   ++(ok ? load.loaded : load.failed);

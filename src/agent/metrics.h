@@ -151,6 +151,43 @@ struct CallMetrics {
   void ended(vaccel_status code, const vaccel_timings& timings, uint32_t batch);
 };
 
+/// What has been done for one tenant, or with one model. There are as many of these as there are tenants and models: no series
+/// of /metrics that is called "other" hides one.
+struct Totals {
+  uint64_t calls = 0;  ///< That ended, however.
+  uint64_t failed_calls = 0;
+  uint64_t refused = 0;       ///< Of a tenant.
+  uint64_t copied_bytes = 0;  ///< Likewise; as in TenantMetrics.
+  uint64_t window_bytes = 0;
+  void ended(vaccel_status code) {
+    ++calls;
+    failed_calls += code != VACCEL_OK ? 1 : 0;
+  }
+  bool operator==(const Totals&) const = default;
+};
+
+/// Where a call counts. Holds nothing: series, tenant and model outlive the session that has it.
+struct CallFigures {
+  CallMetrics* series = nullptr;
+  Totals* tenant = nullptr;
+  Totals* model = nullptr;  ///< null: the call has none.
+
+  void ended(vaccel_status code) const {
+    series->ended(code);
+    count(code);
+  }
+  void ended(vaccel_status code, const vaccel_timings& timings, uint32_t batch) const {
+    series->ended(code, timings, batch);
+    count(code);
+  }
+
+ private:
+  void count(vaccel_status code) const {
+    tenant->ended(code);
+    if (model != nullptr) model->ended(code);
+  }
+};
+
 /// Of a model's being loaded.
 struct LoadMetrics {
   uint64_t loaded = 0;
@@ -170,6 +207,9 @@ class Metrics {
                                         std::string_view model);
   /// The names are the host's own: of its registry, of its catalogue.
   CallMetrics& add_calls(TenantMetrics& tenant, std::string_view operator_name, std::string_view model);
+
+  /// What has been done with a model of the catalogue, for as long as this lives.
+  Totals& model_totals(std::string_view model);
 
   void worker_started() { ++worker_starts_; }
   void worker_ended(WorkerEnd reason) { ++worker_ends_[static_cast<size_t>(reason)]; }
@@ -195,6 +235,10 @@ class Metrics {
   [[nodiscard]] const std::map<CallKey, std::unique_ptr<KindMetrics>, LessKey>& kinds() const {
     return kinds_;
   }
+  [[nodiscard]] Totals totals_of(std::string_view model) const {
+    const auto found = models_.find(model);
+    return found != models_.end() ? found->second : Totals{};
+  }
   [[nodiscard]] uint64_t worker_starts() const { return worker_starts_; }
   [[nodiscard]] const std::array<uint64_t, kWorkerEnds>& worker_ends() const { return worker_ends_; }
   [[nodiscard]] const std::map<std::string, LoadMetrics, std::less<>>& loads() const { return loads_; }
@@ -205,6 +249,7 @@ class Metrics {
   TenantMap tenants_;
   std::map<const TenantMetrics*, CallMap> calls_;
   size_t call_series_ = 0;
+  std::map<std::string, Totals, std::less<>> models_;
   std::map<CallKey, std::unique_ptr<KindMetrics>, LessKey> kinds_;
   uint64_t worker_starts_ = 0;
   std::array<uint64_t, kWorkerEnds> worker_ends_{};

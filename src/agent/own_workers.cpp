@@ -25,14 +25,16 @@ Result<WorkerSlot*> OwnWorkers::of(const std::string& tenant) {
   for (const std::string& backend : settings.backends)
     arguments.insert(arguments.end(), {"--backend", backend});
   auto jail = std::make_unique<jail::Jail>(policy_of_own_worker(config_, *catalogue));
-  auto slot = WorkerSlot::create(reactor_, log_,
+  const auto index = config_.worker.count + static_cast<uint32_t>(workers_.size());
+  auto log = std::make_unique<Log>(log_, index);
+  auto slot = WorkerSlot::create(reactor_, *log,
                                  {.jail = *jail,
                                   .program = config_.worker.program,
                                   .arguments = std::move(arguments),
                                   .config = config_.file,
                                   .threads = settings.threads,
                                   .segment_bytes = config_.limits.segment_bytes,
-                                  .index = config_.worker.count + static_cast<uint32_t>(workers_.size()),
+                                  .index = index,
                                   .spin_us = config_.spin_us,
                                   .settings_of = [](const std::string&) { return ModelSettings{}; },
                                   .supervision = config_.worker.supervision,
@@ -41,9 +43,9 @@ Result<WorkerSlot*> OwnWorkers::of(const std::string& tenant) {
                                   .quarantine = &quarantine_,
                                   .metrics = metrics_});
   if (!slot) return Unexpected{slot.error()};
-  log_.info("worker %u is for models of tenant '%s'",
-            config_.worker.count + static_cast<uint32_t>(workers_.size()), tenant.c_str());
-  return workers_.emplace(tenant, Own{std::move(jail), std::move(*slot)}).first->second.slot.get();
+  log->info("worker %u is for models of tenant '%s'", index, tenant.c_str());
+  return workers_.emplace(tenant, Own{std::move(jail), std::move(log), std::move(*slot)})
+      .first->second.slot.get();
 }
 
 void OwnWorkers::visit(const std::function<void(WorkerSlot&)>& visit) {

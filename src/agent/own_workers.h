@@ -32,6 +32,7 @@ class OwnWorkers {
  private:
   struct Own {
     std::unique_ptr<jail::Jail> jail;  // before the slot, which refers to it
+    std::unique_ptr<Log> log;          // likewise
     std::unique_ptr<WorkerSlot> slot;
   };
 

@@ -54,7 +54,7 @@ struct Session::InFlight {
   uint64_t request_id;
   wire::Call call;
   std::string model;
-  CallMetrics& metrics;
+  CallFigures metrics;
   std::optional<uint64_t> memory;  // in the worker's calls segment
   uint64_t bytes = 0;              // of payload
   uint64_t copied_bytes = 0;       // what the worker copies out of the window
@@ -70,7 +70,7 @@ struct Session::InFlight {
   bool wants_timings = false;
   Reactor::TimerId deadline_timer;
 
-  InFlight(WorkerSlot& slot, uint64_t id, wire::Call message, CallMetrics& counts)
+  InFlight(WorkerSlot& slot, uint64_t id, wire::Call message, const CallFigures& counts)
       : worker(slot), request_id(id), call(std::move(message)), metrics(counts) {}
   InFlight(const InFlight&) = delete;
   InFlight& operator=(const InFlight&) = delete;
@@ -89,7 +89,7 @@ Session::Session(SessionHost& host, uint64_t id, UniqueFd socket, Origin origin,
       next_handle_(random_handle()),
       taken_(std::move(taken)),
       memory_(host.limits(), host.traffic(), random_handle()),
-      metrics_(host.metrics(), origin_.tenant->name()),
+      metrics_(host.metrics(), *origin_.tenant),
       self_(std::make_shared<Session*>(this)) {}
 
 Session::~Session() {
@@ -118,6 +118,8 @@ Status Session::start() {
 
 void Session::refuse(const Status& status) {
   metrics_.refused(Refusal::kSessions);
+  host_.log().client_line(ClientLine::kRefusedSession, LogLevel::kWarning, log_subject(), "it is refused: %s",
+                          status.message().c_str());
   send_failure(0, status);
   close_after_sending();
 }
@@ -130,8 +132,7 @@ void Session::drain() {
 void Session::end(const char* why) {
   if (state_ == State::kEnded) return;
   state_ = State::kEnded;
-  host_.log().debug("session %llu (%s%s%s) ends: %s", static_cast<unsigned long long>(id_),
-                    origin_.peer.c_str(), client_.empty() ? "" : ", ", client_.c_str(), why);
+  host_.log().client_line(ClientLine::kSession, LogLevel::kDebug, log_subject(), "it ends: %s", why);
   host_.session_ended(id_);
 }
 
@@ -231,8 +232,7 @@ void Session::take_in(bool ring_only) {
     const auto event = ring_only ? channel_.receive_from_ring() : channel_.receive(false);
     if (!event) {
       if (event.error().code() == VACCEL_PROTOCOL_ERROR) {
-        host_.log().warning("session %llu (%s): %s", static_cast<unsigned long long>(id_),
-                            origin_.peer.c_str(), event.error().message().c_str());
+        log_broken_protocol(0, event.error());
         metrics_.protocol_error();
         send_failure(0, event.error());
         return close_after_sending();
@@ -265,10 +265,10 @@ void Session::take_in(bool ring_only) {
       send_failure(request_id, status);
       count_refusal(status);
       if (status.code() == VACCEL_PROTOCOL_ERROR) {
-        host_.log().warning("session %llu (%s): %s", static_cast<unsigned long long>(id_),
-                            origin_.peer.c_str(), status.message().c_str());
+        log_broken_protocol(request_id, status);
         return close_after_sending();
       }
+      log_refusal(request_id, channel_.header().kind, status);
       if (channel_.header().payload_bytes > 0) channel_.discard_payload();
     }
   }
@@ -326,6 +326,8 @@ Status Session::handle_greeting() {
   if (!hello) return failure(VACCEL_PROTOCOL_ERROR, "%s", hello.error().message().c_str());
   const auto version = wire::negotiate_version(*hello);
   if (!version) {
+    host_.log().client_line(ClientLine::kRefusedSession, LogLevel::kWarning, log_subject(),
+                            "it is refused: %s", version.error().message().c_str());
     send_failure(channel_.header().request_id, version.error());
     close_after_sending();
     return {};
@@ -337,8 +339,8 @@ Status Session::handle_greeting() {
   send(channel_.header().request_id,
        wire::Welcome{*version, "vacceld " VACCEL_VERSION_TEXT, host_.limits().max_payload_bytes,
                      host_.limits().max_calls_in_flight});
-  host_.log().debug("session %llu: %s%s%s", static_cast<unsigned long long>(id_), origin_.peer.c_str(),
-                    client_.empty() ? "" : ", ", client_.c_str());
+  host_.log().client_line(ClientLine::kSession, LogLevel::kDebug, log_subject(), "it begins, of client '%s'",
+                          client_.c_str());
   return {};
 }
 
@@ -363,7 +365,7 @@ Status Session::handle_call() {
   if (holder != nullptr && holder != &worker)
     return failure(VACCEL_INVALID_ARGUMENT, "models of one's own cannot use device buffers");
   // Their names are a client's text, and no label.
-  CallMetrics& metrics =
+  const CallFigures metrics =
       metrics_.calls_of(call->operator_name, is_own_model(*model) ? kOwnModels : *model, host_.workers());
   auto in_flight = std::make_shared<InFlight>(worker, header.request_id, std::move(*call), metrics);
   in_flight->model = std::move(*model);
@@ -452,7 +454,7 @@ Status Session::handle_own_operator(wire::Call call, bool echoes) {
   if (!taken) return taken.error();
   own_.taken = std::move(*taken);
   count_call(header.payload_bytes, window_bytes);
-  own_.metrics = &metrics_.calls_of(call.operator_name, {}, host_.workers());
+  own_.metrics = metrics_.calls_of(call.operator_name, {}, host_.workers());
   own_.request_id = header.request_id;
   own_.result = {};
   own_.result.copied_bytes = header.payload_bytes;
@@ -466,7 +468,7 @@ Status Session::handle_own_operator(wire::Call call, bool echoes) {
   } else {
     // To where a worker would read it.
     WorkerSlot& worker = host_.worker_for({});
-    auto in_flight = std::make_shared<InFlight>(worker, header.request_id, wire::Call{}, *own_.metrics);
+    auto in_flight = std::make_shared<InFlight>(worker, header.request_id, wire::Call{}, own_.metrics);
     in_flight->memory = worker.allocate(header.payload_bytes);
     if (!in_flight->memory) {
       own_.request_id = 0;
@@ -485,7 +487,7 @@ Status Session::handle_own_operator(wire::Call call, bool echoes) {
 
 void Session::answer_own_operator() {
   own_.discarded.reset();
-  own_.metrics->ended(VACCEL_OK);
+  own_.metrics.ended(VACCEL_OK);
   if (window_) (void)window_->translate(own_.result, own_.held);  // places that were checked a moment ago
   const std::span<const std::byte> payload(own_.payload);
   struct Kept final : channel::Retained {
@@ -555,6 +557,8 @@ void Session::give_up(InFlight& call, Status status) {
   call.answered = true;
   ++host_.traffic().failed_calls;
   call.metrics.ended(status.code());
+  log_call(call.request_id, *call.metrics.series, call.worker, status,
+           {.agent_ns = static_cast<uint64_t>(now_ns() - call.arrived_ns)});
   calls_.erase(call.request_id);
   ++given_up_;
   send_failure(call.request_id, status);
@@ -574,6 +578,14 @@ void Session::call_done(const std::shared_ptr<InFlight>& call, WorkerReply reply
   if (draining_) drain();
 }
 
+// A worker's answer, or what the agent thinks of it, is a failure.
+void Session::fail_call(const InFlight& call, const vaccel_timings& timings, const Status& status) {
+  ++host_.traffic().failed_calls;
+  call.metrics.ended(status.code(), timings, 1);
+  log_call(call.request_id, *call.metrics.series, call.worker, status, timings);
+  send_failure(call.request_id, status);
+}
+
 void Session::answer(InFlight& call, WorkerReply reply) {
   call.answered = true;
   if (reply.status.ok() && window_) {
@@ -588,11 +600,7 @@ void Session::answer(InFlight& call, WorkerReply reply) {
   reply.result.timings.queue_ns = reply.queue_ns;
   reply.result.timings.agent_ns = static_cast<uint64_t>(now_ns() - call.arrived_ns);
   origin_.tenant->call_took(reply.result.timings.agent_ns);
-  if (!reply.status.ok()) {
-    ++host_.traffic().failed_calls;
-    call.metrics.ended(reply.status.code(), reply.result.timings, 1);
-    return send_failure(call.request_id, reply.status);
-  }
+  if (!reply.status.ok()) return fail_call(call, reply.result.timings, reply.status);
   static constexpr std::array<std::byte, wire::kTensorAlignment> kPadding{};
   std::vector<std::span<const std::byte>> pieces;
   uint64_t end = 0;
@@ -608,9 +616,8 @@ void Session::answer(InFlight& call, WorkerReply reply) {
   }
   const Limits& limits = host_.limits();
   if (end > limits.max_payload_bytes || end + channel_.unsent_bytes() > limits.max_session_bytes_in_flight) {
-    call.metrics.ended(VACCEL_RESOURCE_EXHAUSTED, reply.result.timings, 1);
-    return send_failure(
-        call.request_id,
+    return fail_call(
+        call, reply.result.timings,
         failure(VACCEL_RESOURCE_EXHAUSTED,
                 "the result, %llu bytes, is over this agent's limits: %llu for a payload, %llu for what "
                 "a session has in flight",
@@ -621,11 +628,12 @@ void Session::answer(InFlight& call, WorkerReply reply) {
   // From now on it is the result that takes memory, until the client has it.
   call.bytes_of_tenant.give_back();
   auto taken = origin_.tenant->take(Resource::kBytes, end);
-  if (!taken) return send_failure(call.request_id, taken.error());
+  if (!taken) return fail_call(call, reply.result.timings, taken.error());
   reply.memory->count(std::move(*taken));
   host_.traffic().copied_bytes += end;
   metrics_.count_bytes(end, 0);
   call.metrics.ended(VACCEL_OK, reply.result.timings, std::max(1u, reply.result.batch));
+  log_call(call.request_id, *call.metrics.series, call.worker, {}, reply.result.timings);
   reply.result.copied_bytes += call.bytes + end;
   reply.result.batch = 0;  // with how many others it ran would tell of these
   reply.result.calls_wanted = 0;

@@ -76,6 +76,8 @@ class Session final : public Polled {
 
   [[nodiscard]] uint64_t id() const { return id_; }
   [[nodiscard]] const Origin& origin() const { return origin_; }
+  /// What a line of the log about it, or about one of its requests, begins with. Holds views of this session.
+  [[nodiscard]] LogSubject log_subject(uint64_t request_id = 0) const;
 
   // ---- Polled: the session's ring
   [[nodiscard]] bool ready() const override { return reads() && channel_.ready(); }
@@ -142,7 +144,12 @@ class Session final : public Polled {
   void submit(const std::shared_ptr<InFlight>& call);
   void call_done(const std::shared_ptr<InFlight>& call, WorkerReply reply);
   void answer(InFlight& call, WorkerReply reply);
+  void fail_call(const InFlight& call, const vaccel_timings& timings, const Status& status);
   void give_up(InFlight& call, Status status);
+  void log_broken_protocol(uint64_t request_id, const Status& status) const;
+  void log_refusal(uint64_t request_id, wire::Kind kind, const Status& status) const;
+  void log_call(uint64_t request_id, const CallMetrics& figures, const WorkerSlot& worker,
+                const Status& status, const vaccel_timings& timings) const;
 
   template <typename Message>
   void send(uint64_t request_id, const Message& message,
@@ -180,7 +187,7 @@ class Session final : public Polled {
   std::shared_ptr<InFlight> receiving_;  // whose payload is arriving
   struct {
     uint64_t request_id = 0;  // 0: none
-    CallMetrics* metrics = nullptr;
+    CallFigures metrics;
     wire::CallResult result;
     std::vector<std::byte> payload;
     HeldLeases held;

@@ -18,24 +18,27 @@ bool is_operator(const std::string& name, const SessionMetrics::Workers& workers
 
 }  // namespace
 
-SessionMetrics::SessionMetrics(Metrics& metrics, std::string_view tenant)
-    : metrics_(metrics), tenant_(metrics.tenant(tenant)) {
+SessionMetrics::SessionMetrics(Metrics& metrics, Tenant& tenant)
+    : metrics_(metrics), tenant_(metrics.tenant(tenant.name())), totals_(tenant.totals()) {
   ++tenant_.sessions;
   ++tenant_.sessions_opened;
 }
 
 // A name that is none of the host's is not remembered, however often it comes.
-CallMetrics& SessionMetrics::find(const std::string& operator_name, const std::string& model,
-                                  const Workers& workers) {
-  CallMetrics* calls = metrics_.find_calls(tenant_, operator_name, model);
-  if (calls == nullptr) {
-    if (!is_operator(operator_name, workers)) return metrics_.add_calls(tenant_, kUnknownOperator, model);
-    calls = &metrics_.add_calls(tenant_, operator_name, model);
+CallFigures SessionMetrics::find(const std::string& operator_name, const std::string& model,
+                                 const Workers& workers) {
+  CallFigures figures{.series = metrics_.find_calls(tenant_, operator_name, model),
+                      .tenant = &totals_,
+                      .model = model.empty() ? nullptr : &metrics_.model_totals(model)};
+  if (figures.series == nullptr) {
+    const bool known = is_operator(operator_name, workers);
+    figures.series = &metrics_.add_calls(tenant_, known ? operator_name : kUnknownOperator, model);
+    if (!known) return figures;
   }
-  last_ = calls;
+  last_ = figures;
   last_operator_ = operator_name;
   last_model_ = model;
-  return *calls;
+  return figures;
 }
 
 }  // namespace vaccel::agent

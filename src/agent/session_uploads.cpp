@@ -111,7 +111,7 @@ Status Session::handle_upload(wire::Call call) {
   own_.piece = UploadStore::Piece{std::move(*sha256), *bytes, *offset};
   own_.data_offset = data != nullptr ? data->offset : 0;
   own_.data_bytes = data != nullptr ? data->bytes : 0;
-  own_.metrics = &metrics_.calls_of(kUpload, {}, host_.workers());
+  own_.metrics = metrics_.calls_of(kUpload, {}, host_.workers());
   own_.request_id = header.request_id;
   if (header.payload_bytes > 0) {
     own_.payload.resize(header.payload_bytes);
@@ -149,7 +149,7 @@ void Session::finish_upload() {
   const auto bytes = std::span<const std::byte>(own_.payload).subspan(own_.data_offset, own_.data_bytes);
   count_call(bytes.size(), 0);
   const auto have = host_.uploads().append(origin_.tenant->name(), *own_.piece, bytes);
-  own_.metrics->ended(have ? VACCEL_OK : have.error().code());
+  own_.metrics.ended(have ? VACCEL_OK : have.error().code());
   forget_upload();
   if (!have) {
     send_failure(id, have.error());

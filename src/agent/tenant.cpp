@@ -137,7 +137,7 @@ Result<std::shared_ptr<Tenant>> Tenants::of_name(const std::string& name) {
                 printable(name).c_str());
   }
   if (const auto known = tenants_.find(name); known != tenants_.end()) return known->second;
-  if (tenants_.size() >= sweep_at_) sweep();
+  if (tenants_.size() >= std::min(sweep_at_, kMaxTenants)) sweep();
   if (tenants_.size() >= kMaxTenants)
     return fail(VACCEL_RESOURCE_EXHAUSTED, "the agent knows its most tenants, %zu", kMaxTenants);
   return tenants_.emplace(name, std::make_shared<Tenant>(name, common_)).first->second;
@@ -158,6 +158,7 @@ Status Tenants::set(const std::string& name, const std::string& toml) {
   }
   auto document = runtime::TomlDocument::parse(toml, "settings");
   if (!document) return document.error();
+  if (tenants_.size() >= kMaxTenants) sweep();
   const auto known = tenants_.find(name);
   TenantSettings settings = known != tenants_.end() ? known->second->settings() : common_;
   runtime::TomlTable root = document->root();
@@ -178,22 +179,26 @@ Status Tenants::remove(const std::string& name) {
   if (named_.erase(name) == 0)
     return failure(VACCEL_NOT_FOUND, "nothing was said of a tenant '%s'", printable(name).c_str());
   std::erase_if(by_uid_, [&](const auto& entry) { return entry.second == name; });
-  tenants_.find(name)->second->set(common_);
-  forget_if_unused(name);
+  const auto known = tenants_.find(name);
+  known->second->set(common_);
+  if (is_unused(*known)) tenants_.erase(known);
   return {};
 }
 
 void Tenants::forget_if_unused(const std::string& name) {
   const auto known = tenants_.find(name);
-  if (known == tenants_.end() || named_.contains(name) || known->second->in_use()) return;
-  if (known->second.use_count() == 1) tenants_.erase(known);
+  // What one has done is told until there are many: functions come and go, and their tenant would begin anew each time.
+  if (known != tenants_.end() && is_unused(*known) && known->second->totals() == Totals{})
+    tenants_.erase(known);
 }
 
 // Some are still remembered by a queue when they go.
+bool Tenants::is_unused(const TenantMap::value_type& entry) const {
+  return !named_.contains(entry.first) && !entry.second->in_use() && entry.second.use_count() == 1;
+}
+
 void Tenants::sweep() {
-  std::erase_if(tenants_, [this](const auto& entry) {
-    return !named_.contains(entry.first) && !entry.second->in_use() && entry.second.use_count() == 1;
-  });
+  std::erase_if(tenants_, [this](const auto& entry) { return is_unused(entry); });
   sweep_at_ = std::max<size_t>(64, 2 * tenants_.size());
 }
 

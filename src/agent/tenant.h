@@ -17,6 +17,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "agent/metrics.h"
 #include "agent/tenant_settings.h"
 #include "core/status.h"
 
@@ -65,6 +66,10 @@ class Tenant : public std::enable_shared_from_this<Tenant> {
   /// A call of the tenant's has come. RESOURCE_EXHAUSTED, with the time to wait: it is over its calls a second.
   Status count_call(int64_t now_ns);
 
+  /// What has been done for it since it was known.
+  [[nodiscard]] Totals& totals() { return totals_; }
+  [[nodiscard]] const Totals& totals() const { return totals_; }
+
   /// Whether anything of its is open.
   [[nodiscard]] bool in_use() const;
 
@@ -73,6 +78,7 @@ class Tenant : public std::enable_shared_from_this<Tenant> {
   const std::string name_;
   TenantSettings settings_;
   std::array<uint64_t, kResourceCount> taken_{};
+  Totals totals_;
   double usual_call_ns_ = 0;  // a moving average
   double tokens_;             // calls that may come now
   int64_t refilled_ns_ = 0;   // 0: never
@@ -96,18 +102,19 @@ class Tenants {
   Status set(const std::string& name, const std::string& toml);
   /// Forgets what was said of it: the settings of all hold. NOT_FOUND.
   Status remove(const std::string& name);
-  /// A tenant that nothing was said of and that has nothing open is forgotten; at once, or when there are many.
+  /// A tenant that nothing was said of and that has nothing open is forgotten: at once, if nothing was ever done for it, else
+  /// when there are many.
   void forget_if_unused(const std::string& name);
 
-  [[nodiscard]] const std::map<std::string, std::shared_ptr<Tenant>, std::less<>>& all() const {
-    return tenants_;
-  }
+  using TenantMap = std::map<std::string, std::shared_ptr<Tenant>, std::less<>>;
+  [[nodiscard]] const TenantMap& all() const { return tenants_; }
   [[nodiscard]] Result<std::shared_ptr<Tenant>> find(const std::string& name) const;
 
  private:
+  [[nodiscard]] bool is_unused(const TenantMap::value_type& entry) const;
   void sweep();
 
-  std::map<std::string, std::shared_ptr<Tenant>, std::less<>> tenants_;
+  TenantMap tenants_;
   std::set<std::string, std::less<>> named_;  // tenants that something was said of
   std::unordered_map<uid_t, std::string> by_uid_;
   TenantSettings common_;

@@ -263,6 +263,26 @@ TEST(Tenants, ManyThatHaveGoneAreForgotten) {
   EXPECT_LT(tenants.all().size(), 200u);
 }
 
+TEST(Tenants, WhatOneHasDoneIsToldUntilThereAreMany) {
+  Tenants tenants;
+  (*tenants.of_name("busy"))->totals().ended(VACCEL_OK);
+  tenants.forget_if_unused("busy");
+  ASSERT_TRUE(tenants.find("busy"));
+  EXPECT_EQ((*tenants.of_name("busy"))->totals().calls, 1u);
+  for (int number = 0; number < 10'000; ++number) {
+    const std::string name = "vm-" + std::to_string(number);
+    ASSERT_TRUE(tenants.of_name(name));
+    (*tenants.of_name(name))->totals().ended(VACCEL_OK);
+    tenants.forget_if_unused(name);
+  }
+  EXPECT_LT(tenants.all().size(), 200u);
+  EXPECT_FALSE(tenants.find("busy"));
+  ASSERT_TRUE(tenants.set("removed", "weight = 2").ok());
+  (*tenants.of_name("removed"))->totals().ended(VACCEL_OK);
+  ASSERT_TRUE(tenants.remove("removed").ok());
+  EXPECT_FALSE(tenants.find("removed"));
+}
+
 TEST(Tenants, OneOfWhichNothingWasSaidIsForgottenWhenItIsGone) {
   Tenants tenants;
   {

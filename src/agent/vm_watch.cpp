@@ -205,8 +205,9 @@ void VmWatch::attach(const WatchedVms& watched, const FoundVm& vm) {
       watch->attached_.erase(vm.name);
       // Once: it is tried again whenever something changes.
       if (std::exchange(watch->problems_[vm.socket], status.message()) != status.message())
-        watch->log_.warning("VM '%s' at %s is not attached: %s", vm.name.c_str(), vm.socket.c_str(),
-                            status.message().c_str());
+        watch->log_.line(LogLevel::kWarning, {.tenant = vm.tenant, .vm = vm.name},
+                         "VM '%s' at %s is not attached: %s", vm.name.c_str(), vm.socket.c_str(),
+                         status.message().c_str());
       return;
     }
     watch->problems_.erase(vm.socket);

@@ -52,7 +52,7 @@ class VmWatchTest : public ::testing::Test {
 
   fs::path root_;
   std::unique_ptr<Reactor> reactor_ = *Reactor::create();
-  Log log_{"error"};
+  Log log_{{.level = "error"}};
   std::map<std::string, wire::AttachVm> attached_;
   VmWatch::Actions actions_{.attach =
                                 [this](const wire::AttachVm& vm, VmWatch::Done done) {

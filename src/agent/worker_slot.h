@@ -157,6 +157,7 @@ class WorkerSlot final : public Polled {
   struct ModelState {
     std::string backend;
     std::string problem;
+    bool loading = false;
   };
   [[nodiscard]] ModelState state_of(const std::string& model) const;
   /// The backend that runs a model here, or did when it was last loaded; "": it never was.

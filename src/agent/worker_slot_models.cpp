@@ -10,8 +10,10 @@ namespace vaccel::agent {
 
 WorkerSlot::ModelState WorkerSlot::state_of(const std::string& model) const {
   ModelState state;
-  if (const auto loaded = models_.find(model); loaded != models_.end())
+  if (const auto loaded = models_.find(model); loaded != models_.end()) {
     state.backend = loaded->second.backend;
+    state.loading = loaded->second.state == LoadedModel::State::kLoading;
+  }
   if (const auto problem = load_problems_.find(model); problem != load_problems_.end())
     state.problem = problem->second;
   return state;
@@ -64,7 +66,8 @@ void WorkerSlot::finish_loading(const std::string& name, const WorkerReply& repl
   options_.metrics.model_loaded(name, reply.status.ok());
   if (!reply.status.ok()) {
     load_problems_[name] = reply.status.message();
-    log_.warning("model '%s' cannot be loaded: %s", name.c_str(), reply.status.message().c_str());
+    log_.client_line(ClientLine::kModel, LogLevel::kWarning, {.model = name},
+                     "model '%s' cannot be loaded: %s", name.c_str(), reply.status.message().c_str());
     models_.erase(entry);  // the next call tries again: the operator may have mended it
     return fail_lane(name, reply.status);
   }
@@ -156,7 +159,8 @@ void WorkerSlot::unload(const std::string& name) {
   LoadedModel& model = models_.find(name)->second;
   model.state = LoadedModel::State::kUnloading;
   model.bytes = 0;
-  log_.info("worker %u unloads model '%s'", options_.index, name.c_str());
+  log_.client_line(ClientLine::kModel, LogLevel::kInfo, {.model = name}, "worker %u unloads model '%s'",
+                   options_.index, name.c_str());
   const uint64_t id = next_id_++;
   (void)send(id, wire::CloseModel{model.handle});
   start_own(id, wire::OpenModel{}, [this, name](const WorkerReply&) { models_.erase(name); });

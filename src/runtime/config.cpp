@@ -12,9 +12,10 @@ namespace vaccel::runtime {
 namespace {
 
 // What the agent reads from the same file; it checks these itself.
-constexpr const char* kAgentKeys[] = {"listen", "socket_mode", "log",     "control", "spin_us", "limits",
-                                      "worker", "window",      "device",  "vm",      "tenants", "tenant",
-                                      "model",  "watch",       "metrics", "jail",    "user",    "uploads"};
+constexpr const char* kAgentKeys[] = {"listen",  "socket_mode", "log",    "log_format", "control",
+                                      "spin_us", "limits",      "worker", "window",     "device",
+                                      "vm",      "tenants",     "tenant", "model",      "watch",
+                                      "metrics", "jail",        "user",   "uploads"};
 
 constexpr int64_t kMostEncodedBytes = int64_t{4} << 30;
 constexpr size_t kMostConfigBytes = size_t{1} << 20;

@@ -39,6 +39,9 @@ inline constexpr uint64_t kMaxMemoryBytes = uint64_t{1} << 44;
 /// Settings of a tenant as TOML, and what a reload has to say.
 inline constexpr size_t kMaxSettingsBytes = 32 * 1024;
 inline constexpr size_t kMaxVmsInBody = 64;
+inline constexpr size_t kMaxStatusEntries = 256;  ///< Tenants, models or workers in one body.
+inline constexpr size_t kMaxWorkers = 256;        ///< Of one agent.
+inline constexpr size_t kMaxPathBytes = 512;  ///< Paths and endpoints, and what is wrong with what they name.
 /// Alignment that a lease may be asked for: a power of two up to this.
 inline constexpr uint64_t kMaxLeaseAlignment = uint64_t{2} << 20;
 

@@ -368,9 +368,13 @@ struct DetachVm {
   std::string name;
 };
 
+/// The lists of a status; each is read by itself.
+enum class StatusList : uint8_t { kVms = 0, kTenants = 1, kModels = 2, kWorkers = 3, kBackends = 4 };
+
 struct ReadStatus {
   static constexpr Kind kKind = Kind::kReadStatus;
   uint32_t start = 0;
+  StatusList list = StatusList::kVms;
 };
 
 struct VmStatus {
@@ -384,6 +388,54 @@ struct VmStatus {
   uint32_t leases = 0;
   uint32_t sessions = 0;
   std::string problem;
+};
+
+/// What a tenant has and has done.
+struct TenantStatus {
+  std::string name;
+  uint32_t weight = 0;
+  uint32_t sessions = 0;
+  uint64_t calls_queued = 0;
+  uint64_t calls_running = 0;
+  uint64_t calls = 0;  ///< That ended, however.
+  uint64_t failed_calls = 0;
+  uint64_t refused = 0;
+  uint64_t copied_bytes = 0;
+  uint64_t window_bytes = 0;
+  uint64_t bytes_in_flight = 0;
+  uint64_t models_open = 0;
+  uint64_t leases = 0;
+  uint64_t leased_bytes = 0;
+  uint64_t device_buffers = 0;
+  uint64_t device_bytes = 0;
+};
+
+enum class LoadState : uint8_t { kNotLoaded = 0, kLoading = 1, kLoaded = 2, kUnusable = 3 };
+
+struct ModelStatus {
+  std::string name;
+  LoadState state = LoadState::kNotLoaded;
+  std::string backend;
+  std::string problem;
+  std::vector<uint16_t> workers;  ///< Indices.
+  uint64_t calls_queued = 0;
+  uint64_t calls_running = 0;
+  uint64_t calls = 0;  ///< That ended, however.
+  uint64_t failed_calls = 0;
+};
+
+struct WorkerStatus {
+  uint32_t index = 0;
+  uint32_t pid = 0;
+  bool ready = false;
+  std::string problem;
+  uint32_t threads = 0;
+  uint32_t models = 0;
+  uint64_t calls_queued = 0;
+  uint64_t calls_running = 0;
+  uint64_t starts = 0;
+  std::string cpus;
+  std::string device;
 };
 
 struct StatusReport {
@@ -400,6 +452,10 @@ struct StatusReport {
   std::vector<VmStatus> vms;
   bool more = false;
   uint64_t device_bytes = 0;
+  std::vector<TenantStatus> tenants;
+  std::vector<ModelStatus> models;
+  std::vector<WorkerStatus> worker_list;
+  std::vector<BackendInfo> backends;
 };
 
 /// Encodes bodies into memory that it keeps and reuses. What encode() returns lives until the next encode().

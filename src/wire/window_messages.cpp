@@ -1,40 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The codec of windows, leases, device memory and control.
+// The codec of windows, leases, device memory, and the attachment of VMs.
 #include <bit>
 
 #include "wire/codec.h"
 
 namespace vaccel::wire {
-namespace {
-
-constexpr size_t kMaxPathBytes = 512;
-
-fb::Offset<schema::VmStatus> put_vm(fb::FlatBufferBuilder& flat, const VmStatus& vm) {
-  const auto name = put_text(flat, vm.name, kMaxNameBytes);
-  const auto tenant = put_text(flat, vm.tenant, kMaxNameBytes);
-  const auto listen = put_text(flat, vm.listen, kMaxPathBytes);
-  const auto window = put_text(flat, vm.window, kMaxPathBytes);
-  const auto problem = put_text(flat, vm.problem, kMaxPathBytes);
-  return schema::CreateVmStatus(flat, name, tenant, listen, vm.cid, window, vm.window_bytes, vm.leased_bytes,
-                                vm.leases, vm.sessions, problem);
-}
-
-VmStatus read_vm(Checker& check, const schema::VmStatus& from) {
-  return {.name = check.text(from.name(), "a VM's name", kMaxNameBytes),
-          .tenant = check.text(from.tenant(), "a tenant's name", kMaxNameBytes),
-          .listen = check.text(from.listen(), "a VM's endpoint", kMaxPathBytes),
-          .cid = from.cid(),
-          .window = check.text(from.window(), "a window's path", kMaxPathBytes),
-          .window_bytes = from.window_bytes(),
-          .leased_bytes = from.leased_bytes(),
-          .leases = from.leases(),
-          .sessions = from.sessions(),
-          .problem = check.text(from.problem(), "a window's problem", kMaxPathBytes)};
-}
-
-}  // namespace
-
 // ---- Windows
 
 std::span<const std::byte> Encoder::encode(const OpenWindow& open) {
@@ -241,23 +212,6 @@ std::span<const std::byte> Encoder::encode(const DetachVm& detach) {
   return finish(flat, schema::CreateDetachVm(flat, name));
 }
 
-std::span<const std::byte> Encoder::encode(const ReadStatus& read) {
-  auto& flat = builder_->flat;
-  flat.Clear();
-  return finish(flat, schema::CreateReadStatus(flat, read.start));
-}
-
-std::span<const std::byte> Encoder::encode(const StatusReport& report) {
-  auto& flat = builder_->flat;
-  flat.Clear();
-  const auto server = put_text(flat, report.server, kMaxNameBytes);
-  const auto vms = put_all(flat, report.vms, put_vm);
-  return finish(flat, schema::CreateStatusReport(flat, server, report.sessions, report.workers, report.calls,
-                                                 report.failed_calls, report.copied_bytes,
-                                                 report.window_bytes, report.windows, report.leased_bytes,
-                                                 vms, report.more, report.device_bytes));
-}
-
 Result<AttachVm> decode_attach_vm(std::span<const std::byte> body) {
   return with_body<schema::AttachVm>(body, "attach-vm", [](const schema::AttachVm& source) {
     Checker check;
@@ -289,35 +243,6 @@ Result<DetachVm> decode_detach_vm(std::span<const std::byte> body) {
     DetachVm detach;
     detach.name = check.text(source.name(), "the VM's name", kMaxNameBytes);
     return check.done(std::move(detach));
-  });
-}
-
-Result<ReadStatus> decode_read_status(std::span<const std::byte> body) {
-  return with_body<schema::ReadStatus>(
-      body, "read-status",
-      [](const schema::ReadStatus& source) -> Result<ReadStatus> { return ReadStatus{source.start()}; });
-}
-
-Result<StatusReport> decode_status_report(std::span<const std::byte> body) {
-  return with_body<schema::StatusReport>(body, "status", [](const schema::StatusReport& source) {
-    Checker check;
-    StatusReport report;
-    report.server = check.text(source.server(), "the server's name", kMaxNameBytes);
-    report.sessions = source.sessions();
-    report.workers = source.workers();
-    report.calls = source.calls();
-    report.failed_calls = source.failed_calls();
-    report.copied_bytes = source.copied_bytes();
-    report.window_bytes = source.window_bytes();
-    report.windows = source.windows();
-    report.leased_bytes = source.leased_bytes();
-    report.more = source.more();
-    report.device_bytes = source.device_bytes();
-    const size_t count = check.count(source.vms(), "VMs", kMaxVmsInBody);
-    report.vms.reserve(count);
-    for (size_t index = 0; index < count; ++index)
-      report.vms.push_back(read_vm(check, *source.vms()->Get(static_cast<uint32_t>(index))));
-    return check.done(std::move(report));
   });
 }
 

@@ -5,6 +5,7 @@ What moves: paths that would collide with another run (a socket in /tmp, build/f
 test's own.
 """
 
+import json
 import os
 import pathlib
 import re
@@ -114,6 +115,15 @@ class Docs(unittest.TestCase):
         self.assertIn(f"mem-path={self.path}/vm1.window", output)
         self.assertRegex(output, r"vm1 .*hvsock:.*v\.sock:4411")
         self.assertIn("windows   1", output)
+
+    def test_operations_commands_tell_how_an_agent_is(self):
+        commands = block_with("docs/operations.md", "sh", "vaccelctl top")
+        control = self.path / "control.sock"
+        commands = re.sub(r"^vaccelctl ", f"{BIN}/vaccelctl --control {control} ", commands, flags=re.MULTILINE)
+        output = self.run_shell(self.agent(f"--control {control}") + commands)
+        status, _, top = output.partition("\n")
+        self.assertIn("mobilenet", [model["name"] for model in json.loads(status)["models"]])
+        self.assertRegex(top, r"(?m)^mobilenet +not loaded ")
 
     def test_operations_commands_change_tenants(self):
         commands = block_with("docs/operations.md", "sh", "vaccelctl tenant set")

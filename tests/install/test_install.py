@@ -126,6 +126,16 @@ class Installed(unittest.TestCase):
         run("strip", "-o", stripped, self.library)
         self.assertLessEqual(stripped.stat().st_size, MOST_STRIPPED_BYTES)
 
+    def test_what_watches_an_agent_comes_with_it(self):
+        """The same files as in the tree, with the agent alone; tests/docs/test_monitoring.py says that they are right."""
+        run(CMAKE, "--install", BUILD, "--prefix", self.folder / "agent", "--component", "agent")
+        for prefix in (self.prefix, self.folder / "agent"):
+            for name in ("prometheus/prometheus.yml", "prometheus/vaccel.rules.yml", "prometheus/vaccel.rules.test.yml",
+                         "grafana/vaccel.json"):
+                self.assertEqual((prefix / "share/vaccel" / name).read_bytes(), (SOURCE / "deploy" / name).read_bytes(), name)
+        self.assertTrue((self.folder / "agent/sbin/vacceld").exists())
+        self.assertFalse((self.folder / "agent/include").exists())
+
     def test_headers_in_every_language(self):
         strict = ["-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror", "-fsyntax-only",
                   f"-I{self.prefix}/include"]

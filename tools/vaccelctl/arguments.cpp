@@ -28,6 +28,7 @@ constexpr const char* kExamples = R"(Examples:
   vaccelctl tenant set acme weight=4 max_calls_in_flight=64 models=mobilenet,ssd-*
   vaccelctl reload
   vaccelctl status
+  vaccelctl top
 
 )";
 
@@ -111,6 +112,15 @@ Example:
   vaccelctl status --json
 )";
 
+constexpr const char* kTopNotes = R"(
+Tenants and models come in the order of their calls a second. q or Ctrl-C ends it. Where standard
+output is no terminal it does what --once does.
+
+Examples:
+  vaccelctl top
+  vaccelctl top --once --interval 5
+)";
+
 // Option values as they were typed; turned into Arguments once CLI11 has found nothing wrong with their form.
 struct Typed {
   CommonArguments common;
@@ -123,6 +133,7 @@ struct Typed {
   ShowTenantArguments show_tenant;
   RemoveTenantArguments remove_tenant;
   ReleaseArguments release;
+  TopArguments top;
   std::string size;
   std::string memory;
   std::string socket;
@@ -232,7 +243,7 @@ Unexpected mistake(const std::string& sentence, const std::string& command) {
 Unexpected explain(const CLI::App& app, const CLI::ParseError& error) {
   const std::string command = command_of(app);
   const auto words = app.remaining(true);
-  const bool is_whole = command.find(' ') != std::string::npos || command == "status" ||
+  const bool is_whole = command.find(' ') != std::string::npos || command == "status" || command == "top" ||
                         command == "reload" || command == "release";
   if (!words.empty() && words.front().starts_with("-"))
     return mistake("there is no option " + words.front(), command);
@@ -283,6 +294,8 @@ Result<std::variant<Arguments, HelpText>> take(const CLI::App& app, Typed& typed
     arguments.command = typed.remove_tenant;
   } else if (command == "reload") {
     arguments.command = ReloadArguments{};
+  } else if (command == "top") {
+    arguments.command = typed.top;
   } else if (command == "release") {
     arguments.command = typed.release;
   }
@@ -307,7 +320,13 @@ Result<std::variant<Arguments, HelpText>> parse_arguments(int argc, const char* 
   release->add_option("SUBJECT", typed.release.subject, "A model, or \"operator NAME\"")
       ->type_name("")
       ->required();
-  add_command(app, "status", "Say how the agent is: sessions, calls, windows, VMs", kStatusNotes);
+  add_command(app, "status", "Say how the agent is: tenants, models, workers, VMs", kStatusNotes);
+  CLI::App* top = add_command(app, "top", "Show what tenants and models do, again and again", kTopNotes);
+  top->add_option("--interval", typed.top.interval_seconds,
+                  "Seconds between two looks, 0.1 to 3600; default: 1")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0.1, 3600.0).description(""));
+  top->add_flag("--once", typed.top.once, "Look twice, print once, and exit");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

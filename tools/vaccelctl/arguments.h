@@ -42,6 +42,11 @@ struct ListVmsArguments {};
 
 struct StatusArguments {};
 
+struct TopArguments {
+  double interval_seconds = 1;
+  bool once = false;
+};
+
 struct SetTenantArguments {
   std::string name;
   std::string settings;  ///< TOML.
@@ -64,7 +69,7 @@ struct ReleaseArguments {
 struct Arguments {
   CommonArguments common;
   std::variant<CreateWindowArguments, ShowWindowArguments, AttachArguments, DetachArguments, ListVmsArguments,
-               StatusArguments, SetTenantArguments, ShowTenantArguments, RemoveTenantArguments,
+               StatusArguments, TopArguments, SetTenantArguments, ShowTenantArguments, RemoveTenantArguments,
                ReloadArguments, ReleaseArguments>
       command;
 };

@@ -53,6 +53,10 @@ TEST(CtlArguments, EveryCommandIsRead) {
   EXPECT_EQ(command_of<DetachArguments>({"vm", "detach", "a"}).name, "a");
   command_of<ListVmsArguments>({"vm", "list"});
   command_of<StatusArguments>({"status"});
+  const TopArguments top = command_of<TopArguments>({"top", "--interval", "0.5", "--once"});
+  EXPECT_EQ(top.interval_seconds, 0.5);
+  EXPECT_TRUE(top.once);
+  EXPECT_FALSE(command_of<TopArguments>({"top"}).once);
 }
 
 TEST(CtlArguments, CommonOptionsStandAnywhere) {

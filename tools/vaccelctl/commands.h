@@ -21,12 +21,15 @@ Status run_command(const AttachArguments& arguments, const Context& context);
 Status run_command(const DetachArguments& arguments, const Context& context);
 Status run_command(const ListVmsArguments& arguments, const Context& context);
 Status run_command(const StatusArguments& arguments, const Context& context);
+Status run_command(const TopArguments& arguments, const Context& context);
 Status run_command(const SetTenantArguments& arguments, const Context& context);
 Status run_command(const ShowTenantArguments& arguments, const Context& context);
 Status run_command(const RemoveTenantArguments& arguments, const Context& context);
 Status run_command(const ReloadArguments& arguments, const Context& context);
 Status run_command(const ReleaseArguments& arguments, const Context& context);
 
+/// For people: the VMs of a status.
+void print_vms(const wire::StatusReport& report, tool::Output& output);
 /// For people: what each VMM is given for a window.
 void print_vmm_options(const std::string& path, uint64_t bytes, tool::Output& output);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/vaccelctl/control_client.h"
 
+#include <iterator>
+
 #include "channel/socket.h"
 #include "client/poll.h"
 #include "core/clock.h"
@@ -9,7 +11,7 @@ namespace vaccel::ctl {
 namespace {
 
 constexpr int64_t kPatienceNs = 5'000'000'000;  // for somebody to answer at all
-/// An agent that says for ever that there are more VMs is none.
+/// An agent that says for ever that there is more is none.
 constexpr int kMostPages = 1000;
 
 Status no_agent(const std::string& why) {
@@ -104,23 +106,55 @@ Status ControlClient::lift_quarantine(const std::string& subject) {
   return ask(wire::LiftQuarantine{subject}, wire::Kind::kDone, 0);
 }
 
+// Page by page. The numbers of the whole agent are those of the last one.
+template <typename Entry>
+Status ControlClient::read_list(wire::StatusList list, std::vector<Entry> wire::StatusReport::*entries,
+                                wire::StatusReport& report) {
+  wire::StatusReport all = std::move(report);
+  for (int page = 0; page < kMostPages; ++page) {
+    const wire::ReadStatus read{.start = static_cast<uint32_t>((all.*entries).size()), .list = list};
+    if (Status status = ask(read, wire::Kind::kStatus, now_ns() + kPatienceNs); !status.ok()) return status;
+    auto part = wire::decode_status_report(channel_->body());
+    if (!part) return part.error();
+    std::vector<Entry> got = std::move((*part).*entries);
+    const bool more = part->more;
+    const bool progressed = !got.empty();
+    (all.*entries)
+        .insert((all.*entries).end(), std::make_move_iterator(got.begin()),
+                std::make_move_iterator(got.end()));
+    if (!more) {
+      part->vms = std::move(all.vms);
+      part->tenants = std::move(all.tenants);
+      part->models = std::move(all.models);
+      part->worker_list = std::move(all.worker_list);
+      part->backends = std::move(all.backends);
+      part->more = false;
+      report = std::move(*part);
+      return {};
+    }
+    if (!progressed) break;
+  }
+  return no_agent("a list of its status has no end");
+}
+
 Result<wire::StatusReport> ControlClient::status() {
   wire::StatusReport report;
-  std::vector<wire::VmStatus> vms;
-  for (int page = 0; page < kMostPages; ++page) {
-    const wire::ReadStatus read{.start = static_cast<uint32_t>(vms.size())};
-    if (Status status = ask(read, wire::Kind::kStatus, 0); !status.ok()) return Unexpected{std::move(status)};
-    auto part = wire::decode_status_report(channel_->body());
-    if (!part) return part;
-    vms.insert(vms.end(), part->vms.begin(), part->vms.end());
-    if (!part->more) {
-      report = std::move(*part);
-      report.vms = std::move(vms);
-      return report;
-    }
-    if (part->vms.empty()) break;
-  }
-  return Unexpected{no_agent("its list of VMs has no end")};
+  if (Status status = read_list(wire::StatusList::kVms, &wire::StatusReport::vms, report); !status.ok())
+    return Unexpected{std::move(status)};
+  return report;
+}
+
+Result<wire::StatusReport> ControlClient::full_status() {
+  using enum wire::StatusList;
+  using Report = wire::StatusReport;
+  Report report;
+  Status status = read_list(kVms, &Report::vms, report);
+  if (status.ok()) status = read_list(kModels, &Report::models, report);
+  if (status.ok()) status = read_list(kWorkers, &Report::worker_list, report);
+  if (status.ok()) status = read_list(kBackends, &Report::backends, report);
+  if (status.ok()) status = read_list(kTenants, &Report::tenants, report);
+  if (!status.ok()) return Unexpected{std::move(status)};
+  return report;
 }
 
 }  // namespace vaccel::ctl

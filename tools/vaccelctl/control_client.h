@@ -28,10 +28,15 @@ class ControlClient {
   Status lift_quarantine(const std::string& subject);
   /// With all VMs, however many there are.
   Result<wire::StatusReport> status();
+  /// With all of all lists.
+  Result<wire::StatusReport> full_status();
 
  private:
   explicit ControlClient(UniqueFd socket);
 
+  template <typename Entry>
+  Status read_list(wire::StatusList list, std::vector<Entry> wire::StatusReport::*entries,
+                   wire::StatusReport& report);
   template <typename Request>
   Status ask(const Request& request, wire::Kind expected, int64_t deadline_ns);
   Status receive(wire::Kind expected, int64_t deadline_ns);

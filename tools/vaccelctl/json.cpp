@@ -34,11 +34,69 @@ Json vm_of(const wire::VmStatus& vm) {
           {"problem", vm.problem}};
 }
 
+Json tenant_of(const wire::TenantStatus& tenant) {
+  return {{"name", tenant.name},
+          {"weight", tenant.weight},
+          {"sessions", tenant.sessions},
+          {"calls_queued", tenant.calls_queued},
+          {"calls_running", tenant.calls_running},
+          {"calls", tenant.calls},
+          {"failed_calls", tenant.failed_calls},
+          {"refused", tenant.refused},
+          {"copied_bytes", tenant.copied_bytes},
+          {"window_bytes", tenant.window_bytes},
+          {"bytes_in_flight", tenant.bytes_in_flight},
+          {"models_open", tenant.models_open},
+          {"leases", tenant.leases},
+          {"leased_bytes", tenant.leased_bytes},
+          {"device_buffers", tenant.device_buffers},
+          {"device_bytes", tenant.device_bytes}};
+}
+
+Json model_of(const wire::ModelStatus& model) {
+  constexpr const char* kStates[] = {"not_loaded", "loading", "loaded", "unusable"};
+  return {{"name", model.name},
+          {"state", kStates[static_cast<size_t>(model.state)]},
+          {"backend", model.backend},
+          {"problem", model.problem},
+          {"workers", model.workers},
+          {"calls_queued", model.calls_queued},
+          {"calls_running", model.calls_running},
+          {"calls", model.calls},
+          {"failed_calls", model.failed_calls}};
+}
+
+Json worker_of(const wire::WorkerStatus& worker) {
+  return {{"index", worker.index},
+          {"pid", worker.pid},
+          {"ready", worker.ready},
+          {"problem", worker.problem},
+          {"threads", worker.threads},
+          {"models", worker.models},
+          {"calls_queued", worker.calls_queued},
+          {"calls_running", worker.calls_running},
+          {"starts", worker.starts},
+          {"cpus", worker.cpus},
+          {"device", worker.device}};
+}
+
+Json device_of(const wire::BackendInfo& backend) {
+  return {{"backend", backend.name},
+          {"version", backend.version},
+          {"devices", backend.devices},
+          {"problem", backend.problem}};
+}
+
+template <typename Entry>
+Json list_of(const std::vector<Entry>& entries, Json (*json_of)(const Entry&)) {
+  Json list = Json::array();
+  for (const Entry& entry : entries)
+    list.push_back(json_of(entry));
+  return list;
+}
+
 Json vms_of(const wire::StatusReport& report) {
-  Json vms = Json::array();
-  for (const wire::VmStatus& vm : report.vms)
-    vms.push_back(vm_of(vm));
-  return vms;
+  return list_of(report.vms, vm_of);
 }
 
 }  // namespace
@@ -102,6 +160,10 @@ std::string json_of_status(const wire::StatusReport& report) {
                   {"windows", report.windows},
                   {"leased_bytes", report.leased_bytes},
                   {"device_bytes", report.device_bytes},
+                  {"tenants", list_of(report.tenants, tenant_of)},
+                  {"models", list_of(report.models, model_of)},
+                  {"worker_processes", list_of(report.worker_list, worker_of)},
+                  {"devices", list_of(report.backends, device_of)},
                   {"vms", vms_of(report)}});
 }
 

@@ -40,8 +40,17 @@ std::string json_of_released(const std::string& subject);
 /// {"vms": [...]}, each as in the status.
 std::string json_of_vms(const wire::StatusReport& report);
 
-/// {"server", "sessions", "workers", "calls", "failed_calls", "copied_bytes", "window_bytes", "windows", "leased_bytes", "vms":
-/// [{"name", "tenant", "listen", "cid", "window", "window_bytes", "leased_bytes", "leases", "sessions", "problem"}]}
+/// {"server", "sessions", "workers", "calls", "failed_calls", "copied_bytes", "window_bytes", "windows", "leased_bytes",
+/// "device_bytes",
+/// "tenants": [{"name", "weight", "sessions", "calls_queued", "calls_running", "calls", "failed_calls", "refused",
+///   "copied_bytes", "window_bytes", "bytes_in_flight", "models_open", "leases", "leased_bytes", "device_buffers",
+///   "device_bytes"}],
+/// "models": [{"name", "state": "not_loaded" | "loading" | "loaded" | "unusable", "backend", "problem", "workers": [0],
+///   "calls_queued", "calls_running", "calls", "failed_calls"}],
+/// "worker_processes": [{"index", "pid", "ready", "problem", "threads", "models", "calls_queued", "calls_running", "starts",
+///   "cpus", "device"}],
+/// "devices": [{"backend", "version", "devices", "problem"}],
+/// "vms": [{"name", "tenant", "listen", "cid", "window", "window_bytes", "leased_bytes", "leases", "sessions", "problem"}]}
 std::string json_of_status(const wire::StatusReport& report);
 
 /// What Firecracker's API takes for a pmem device.

@@ -17,6 +17,8 @@ std::string window_of(const wire::VmStatus& vm) {
   return vm.window + ", " + tool::size_text(vm.window_bytes);
 }
 
+}  // namespace
+
 void print_vms(const wire::StatusReport& report, tool::Output& output) {
   using tool::Align;
   tool::Table table({{"VM"},
@@ -33,8 +35,6 @@ void print_vms(const wire::StatusReport& report, tool::Output& output) {
   }
   output.table(table);
 }
-
-}  // namespace
 
 Status run_command(const AttachArguments& arguments, const Context& context) {
   auto client = ControlClient::connect(context.common.control);
@@ -82,32 +82,6 @@ Status run_command(const ListVmsArguments& /*arguments*/, const Context& context
   } else {
     print_vms(*report, context.output);
   }
-  return {};
-}
-
-Status run_command(const StatusArguments& /*arguments*/, const Context& context) {
-  auto client = ControlClient::connect(context.common.control);
-  if (!client) return client.error();
-  const auto report = client->status();
-  if (!report) return report.error();
-  tool::Output& output = context.output;
-  if (output.json()) {
-    output.object(json_of_status(*report));
-    return {};
-  }
-  output.line("agent     " + report->server);
-  output.line("sessions  " + std::to_string(report->sessions));
-  output.line("workers   " + std::to_string(report->workers));
-  output.line("calls     " + std::to_string(report->calls) + ", of which " +
-              std::to_string(report->failed_calls) + " failed");
-  output.line("tensors   " + tool::size_text(report->copied_bytes) + " copied, " +
-              tool::size_text(report->window_bytes) + " in windows");
-  output.line("windows   " + std::to_string(report->windows) + ", " + tool::size_text(report->leased_bytes) +
-              " leased");
-  output.line("devices   " + tool::size_text(report->device_bytes) + " in buffers");
-  if (report->vms.empty()) return {};
-  output.line("");
-  print_vms(*report, output);
   return {};
 }
 

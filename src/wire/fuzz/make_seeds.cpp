@@ -76,6 +76,23 @@ StatusReport status_report() {
   return report;
 }
 
+StatusReport status_lists() {
+  StatusReport report{.server = "vacceld 0.1.0", .workers = 2, .more = true};
+  report.tenants = {{.name = "acme", .weight = 4, .sessions = 2, .calls = 1000, .failed_calls = 1},
+                    {.name = "default", .weight = 1, .bytes_in_flight = 1 << 20}};
+  report.models = {{.name = "mobilenet",
+                    .state = LoadState::kLoaded,
+                    .backend = "onnxruntime",
+                    .problem = "",
+                    .workers = {0, 1},
+                    .calls = 1000}};
+  report.worker_list = {
+      {.index = 0, .pid = 4711, .ready = true, .problem = "", .threads = 8, .cpus = "0-3", .device = "0"},
+      {.index = 1, .problem = "it was killed by signal 9", .cpus = "", .device = ""}};
+  report.backends = {{"onnxruntime", "1.20", "CPU", ""}};
+  return report;
+}
+
 Description operators() {
   Description description;
   description.operators = {{"vendor.top",
@@ -166,7 +183,9 @@ int main(int argc, char** argv) {
   write("vm_attached", "usual", encoder.encode(VmAttached{"/dev/shm/vm1.window", 1 << 28}));
   write("detach_vm", "usual", encoder.encode(DetachVm{"vm1"}));
   write("read_status", "usual", encoder.encode(ReadStatus{}));
+  write("read_status", "page", encoder.encode(ReadStatus{500, StatusList::kTenants}));
   write("status_report", "usual", encoder.encode(status_report()));
+  write("status_report", "lists", encoder.encode(status_lists()));
   write("header", "call", encode_header({Kind::kCall, 1, 5, 300, 602'112}));
   write("header", "hello", encode_header({Kind::kHello, 1, 1, 40, 0}));
   return 0;
