@@ -14,7 +14,7 @@ from pathlib import Path
 
 BENCH = os.path.join(os.environ["VACCEL_TEST_BIN"], "vaccel-bench")
 PLOT = Path(__file__).resolve().parent / "plot"
-SECTIONS = ("local", "call", "classify", "operators", "tenants", "channel")
+SECTIONS = ("local", "call", "classify", "operators", "tenants", "fairness", "channel")
 KEYS = {"section", "case", "unit", "ours", "beside", "beside_name", "ratio", "goal", "holds"}
 PAYLOADS = (64, 4_000, 150_000, 600_000, 5_000_000, 64_000_000)
 
@@ -45,15 +45,18 @@ class BenchTest(unittest.TestCase):
 
     def check_row(self, row):
         self.assertLessEqual(KEYS, set(row))
-        self.assertIn(row["unit"], ("ns", "us", "ms", "calls/s"))
+        self.assertIn(row["unit"], ("ns", "us", "ms", "calls/s", "count", "KiB", "B/s"))
         self.assertTrue(math.isfinite(row["ours"]))
-        self.assertEqual(row["beside"] is None, row["ratio"] is None)
         self.assertEqual(row["beside"] is None, row["beside_name"] is None)
         if row["beside"] is not None:
-            self.assertGreater(row["beside"], 0)
+            if row["unit"] not in ("count", "KiB"):  # of which there may be none
+                self.assertGreater(row["beside"], 0)
+                self.assertIsNotNone(row["ratio"])
+        else:
+            self.assertIsNone(row["ratio"])
         self.assertEqual(row["goal"] is None, row["holds"] is None)
         if row["goal"] is not None:
-            self.assertRegex(row["goal"], r"^<= (\+?[\d.]+ (ns|us|ms)|[\d.]+x)$")
+            self.assertRegex(row["goal"], r"^(<= (\+?[\d.]+ (ns|us|ms|count|KiB|B/s)|[\d.]+x)|>= [\d.]+x|1x \+-[\d.]+%)$")
             self.assertIn(row["holds"], (True, False))
 
     def test_one_section_as_a_table(self):

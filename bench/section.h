@@ -30,6 +30,8 @@ void measure_classify(const Setting& setting, Report& report);
 void measure_operators(const Setting& setting, Report& report);
 /// Many clients of one model at a time, beside the framework's own best.
 void measure_tenants(const Setting& setting, Report& report);
+/// One worker shared among tenants, by weight and whatever one of them asks for.
+void measure_fairness(const Setting& setting, Report& report);
 /// Payloads over each path from a process to an agent, beside the path's floor and gRPC.
 void measure_channel(const Setting& setting, Report& report);
 /// Payloads from inside a guest, in its window and without.

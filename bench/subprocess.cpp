@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <regex>
 
 #include "failure.h"
 #include "placement.h"
@@ -55,7 +56,10 @@ std::vector<std::string> environment_for(const std::string& notify) {
   return variables;
 }
 
+// What an agent of before left there is replaced.
 UniqueFd notify_socket_at(const std::filesystem::path& path) {
+  std::error_code ignored;
+  std::filesystem::remove(path, ignored);
   UniqueFd fd{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -121,24 +125,29 @@ void ChildProcess::expect_success() {
 
 // ---- WorkFolder
 
-WorkFolder::WorkFolder(const Setting& setting, const std::string& more) {
+WorkFolder::WorkFolder(const Setting& setting, const AgentKeys& keys) {
   // Short, since a socket's path has at most 107 characters.
   std::string pattern = "/tmp/vaccel-bench-XXXXXX";
   if (::mkdtemp(pattern.data()) == nullptr) give_up("cannot make a folder in /tmp: %s", std::strerror(errno));
   path_ = pattern;
   std::ofstream file(configuration());
   file << "listen = [\"" << agent_endpoint() << "\"]\n"
+       << "control = \"" << control() << "\"\n"
        << "log = \"warning\"\n"
-       << more;
+       << keys.keys;
   if (std::filesystem::is_directory(setting.catalogue))
     file << "catalogue = \"" << setting.catalogue.string() << "\"\n";
   file << "[backends]\n"
-       << "directory = \"" << setting.backends.string()
-       << "\"\n"
-       // As DirectModel sets its session up: one thread a core, none of which spins.
-       << "[backend.onnxruntime]\n"
-       << "threads = 0\n"
-       << "spinning = false\n";
+       << "directory = \"" << setting.backends.string() << "\"\n";
+  if (keys.reference_only) {
+    file << "load = [\"reference\"]\n";
+  } else {
+    // As DirectModel sets its session up: one thread a core, none of which spins.
+    file << "[backend.onnxruntime]\n"
+         << "threads = 0\n"
+         << "spinning = false\n";
+  }
+  file << std::regex_replace(keys.tables, std::regex("FOLDER"), path_.string());
   if (!file.flush()) give_up("cannot write %s", configuration().c_str());
 }
 

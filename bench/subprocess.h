@@ -42,11 +42,17 @@ class ChildProcess {
   UniqueFd pid_fd_;
 };
 
+/// What is said to an agent, besides where everything is.
+struct AgentKeys {
+  std::string keys;             ///< Lines at the top of its configuration.
+  std::string tables;           ///< Tables at its end. FOLDER stands for the agent's folder.
+  bool reference_only = false;  ///< Only the backend "reference", which starts faster than all of them.
+};
+
 /// A folder for one section's files, removed with it: the configuration, and the agent's socket.
 class WorkFolder {
  public:
-  /// @param more  Keys of the agent's, as lines of its configuration.
-  explicit WorkFolder(const Setting& setting, const std::string& more = "");
+  explicit WorkFolder(const Setting& setting, const AgentKeys& keys = {});
   ~WorkFolder();
   WorkFolder(const WorkFolder&) = delete;
   WorkFolder& operator=(const WorkFolder&) = delete;
@@ -55,15 +61,17 @@ class WorkFolder {
   [[nodiscard]] std::filesystem::path configuration() const { return path_ / "vaccel.toml"; }
   [[nodiscard]] std::string local_endpoint() const { return "local:" + configuration().string(); }
   [[nodiscard]] std::string agent_endpoint() const { return "unix:" + (path_ / "agent.sock").string(); }
+  [[nodiscard]] std::string control() const { return (path_ / "control.sock").string(); }
 
  private:
   std::filesystem::path path_;
 };
 
-/// A vacceld with one worker, ready to serve when the constructor returns.
+/// A vacceld, with one worker if its configuration does not say otherwise, ready to serve when the constructor returns.
 class AgentProcess {
  public:
   AgentProcess(const Setting& setting, const WorkFolder& folder);
+  [[nodiscard]] pid_t pid() const { return process_.pid(); }
   /// Keeps the agent, but not its worker, on one CPU from now on.
   void stay_on(int cpu);
 
