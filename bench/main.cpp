@@ -29,11 +29,19 @@ struct Section {
   void (*measure)(const Setting&, Report&);
   const char* group = "";  // It is measured, too, when the section of this name is chosen.
 };
+// clang-format off
 constexpr Section kSections[] = {
-    {"local", measure_local},         {"call", measure_call},       {"classify", measure_classify},
-    {"operators", measure_operators}, {"tenants", measure_tenants}, {"fairness", measure_fairness, "tenants"},
-    {"channel", measure_channel},     {"vm", measure_vm},
+    {"local", measure_local},
+    {"call", measure_call},
+    {"classify", measure_classify},
+    {"operators", measure_operators},
+    {"tenants", measure_tenants},
+    {"fairness", measure_fairness, "tenants"},
+    {"sessions", measure_sessions, "tenants"},
+    {"channel", measure_channel},
+    {"vm", measure_vm},
 };
+// clang-format on
 
 std::vector<std::string> choices() {
   std::vector<std::string> names;

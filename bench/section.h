@@ -32,6 +32,8 @@ void measure_operators(const Setting& setting, Report& report);
 void measure_tenants(const Setting& setting, Report& report);
 /// One worker shared among tenants, by weight and whatever one of them asks for.
 void measure_fairness(const Setting& setting, Report& report);
+/// What many sessions, and connections for one call each, take and leave.
+void measure_sessions(const Setting& setting, Report& report);
 /// Payloads over each path from a process to an agent, beside the path's floor and gRPC.
 void measure_channel(const Setting& setting, Report& report);
 /// Payloads from inside a guest, in its window and without.
