@@ -14,7 +14,7 @@ from pathlib import Path
 
 BENCH = os.path.join(os.environ["VACCEL_TEST_BIN"], "vaccel-bench")
 PLOT = Path(__file__).resolve().parent / "plot"
-SECTIONS = ("local", "call", "classify", "operators", "tenants", "fairness", "sessions", "channel")
+SECTIONS = ("local", "call", "classify", "operators", "tenants", "fairness", "sessions", "kills", "channel")
 KEYS = {"section", "case", "unit", "ours", "beside", "beside_name", "ratio", "goal", "holds"}
 PAYLOADS = (64, 4_000, 150_000, 600_000, 5_000_000, 64_000_000)
 
@@ -76,6 +76,16 @@ class BenchTest(unittest.TestCase):
     def test_wrong_arguments_are_refused(self):
         self.assertEqual(run("no-such-section").returncode, 2)
         self.assertEqual(run("local", "--seconds", "-1").returncode, 2)
+
+
+class KillsTest(unittest.TestCase):
+    def test_kills_leave_nothing_and_no_answer_is_wrong(self):
+        rows = {row["case"]: row for row in json.loads(everything())["rows"] if row["section"] == "kills"}
+        self.assertEqual(rows["kills"]["ours"], 10)
+        self.assertGreater(rows["right answers meanwhile"]["ours"], 0)
+        for case, row in rows.items():
+            if row["unit"] == "count" and row["goal"] is not None:
+                self.assertEqual(row["ours"], 0, case)
 
 
 class OperatorsTest(unittest.TestCase):

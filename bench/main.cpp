@@ -5,6 +5,7 @@
 #include <sched.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -23,6 +24,7 @@ namespace {
 using namespace vaccel::bench;
 
 constexpr double kQuickSeconds = 0.2;
+constexpr size_t kQuickKills = 10;
 
 struct Section {
   const char* name;
@@ -38,6 +40,7 @@ constexpr Section kSections[] = {
     {"tenants", measure_tenants},
     {"fairness", measure_fairness, "tenants"},
     {"sessions", measure_sessions, "tenants"},
+    {"kills", measure_kills, "tenants"},
     {"channel", measure_channel},
     {"vm", measure_vm},
 };
@@ -102,6 +105,8 @@ int main(int argc, char** argv) {
   app.add_flag("--json", json, "Print JSON, with percentiles");
   app.add_option("--seconds", setting.seconds_per_case, "How long each case is measured (2)")
       ->check(CLI::Range(0.01, 3600.0));
+  app.add_option("--kills", setting.kills, "How many processes are killed in section kills (1000)")
+      ->check(CLI::Range(1, 100'000));
   app.add_flag("--quick", quick, "Only a moment a case: to see that it runs, not what it measures");
   app.add_flag("--one-cpu", one_cpu, "Keep all processes on one CPU, whatever the scheduler would choose");
   app.add_option("--catalogue", setting.catalogue, "The folder of models, with 'mobilenet'");
@@ -113,7 +118,10 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? EXIT_SUCCESS : 2;
   }
-  if (quick) setting.seconds_per_case = kQuickSeconds;
+  if (quick) {
+    setting.seconds_per_case = kQuickSeconds;
+    setting.kills = std::min(setting.kills, kQuickKills);
+  }
   if (one_cpu && !stay_on_one_cpu()) {
     std::fprintf(stderr, "vaccel-bench: cannot stay on one CPU: %s\n", std::strerror(errno));
     return EXIT_FAILURE;

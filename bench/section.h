@@ -18,6 +18,7 @@ struct Setting {
   std::filesystem::path catalogue;  ///< With the model "mobilenet".
   std::filesystem::path photo;
   double seconds_per_case = 2;
+  size_t kills = 1000;
 };
 
 /// A call in the caller's own process, beside what it stands for.
@@ -34,6 +35,8 @@ void measure_tenants(const Setting& setting, Report& report);
 void measure_fairness(const Setting& setting, Report& report);
 /// What many sessions, and connections for one call each, take and leave.
 void measure_sessions(const Setting& setting, Report& report);
+/// Workers, clients and the agent are killed while others call.
+void measure_kills(const Setting& setting, Report& report);
 /// Payloads over each path from a process to an agent, beside the path's floor and gRPC.
 void measure_channel(const Setting& setting, Report& report);
 /// Payloads from inside a guest, in its window and without.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "subprocess.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -71,6 +72,14 @@ UniqueFd notify_socket_at(const std::filesystem::path& path) {
   return fd;
 }
 
+// What is there already stays. None: the standard error.
+UniqueFd open_log(const std::filesystem::path& file) {
+  if (file.empty()) return {};
+  UniqueFd log{::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)};
+  if (!log.valid()) give_up("cannot write %s: %s", file.c_str(), std::strerror(errno));
+  return log;
+}
+
 bool take_over(int fd, int as) {
   return fd < 0 || ::dup2(fd, as) >= 0;
 }
@@ -91,7 +100,7 @@ ChildProcess::ChildProcess(const std::vector<std::string>& command, const Surrou
   if (pid_ == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (::getppid() != parent || !take_over(surroundings.input, STDIN_FILENO) ||
-        !take_over(surroundings.output, STDOUT_FILENO)) {
+        !take_over(surroundings.output, STDOUT_FILENO) || !take_over(surroundings.errors, STDERR_FILENO)) {
       ::_exit(126);
     }
     ::execve(arguments.front(), arguments.data(), environment.data());
@@ -123,6 +132,13 @@ void ChildProcess::expect_success() {
   }
 }
 
+void ChildProcess::kill_now() {
+  ::kill(pid_, SIGKILL);
+  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  pid_ = 0;
+}
+
 // ---- WorkFolder
 
 WorkFolder::WorkFolder(const Setting& setting, const AgentKeys& keys) {
@@ -130,6 +146,7 @@ WorkFolder::WorkFolder(const Setting& setting, const AgentKeys& keys) {
   std::string pattern = "/tmp/vaccel-bench-XXXXXX";
   if (::mkdtemp(pattern.data()) == nullptr) give_up("cannot make a folder in /tmp: %s", std::strerror(errno));
   path_ = pattern;
+  if (keys.log_to_file) log_ = path_ / "log";
   std::ofstream file(configuration());
   file << "listen = [\"" << agent_endpoint() << "\"]\n"
        << "control = \"" << control() << "\"\n"
@@ -160,8 +177,9 @@ WorkFolder::~WorkFolder() {
 
 AgentProcess::AgentProcess(const Setting& setting, const WorkFolder& folder)
     : notices_(notify_socket_at(folder.path() / "notify.sock")),
+      log_(open_log(folder.log())),
       process_({(setting.programs / "vacceld").string(), "--config", folder.configuration().string()},
-               {.notify = (folder.path() / "notify.sock").string()}) {
+               {.errors = log_.get(), .notify = (folder.path() / "notify.sock").string()}) {
   std::array<pollfd, 2> waiting{{{notices_.get(), POLLIN, 0}, {process_.pid_fd(), POLLIN, 0}}};
   for (;;) {
     const int count = ::poll(waiting.data(), waiting.size(), kStartTimeoutMs);
