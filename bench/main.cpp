@@ -25,6 +25,7 @@ using namespace vaccel::bench;
 
 constexpr double kQuickSeconds = 0.2;
 constexpr size_t kQuickKills = 10;
+constexpr double kQuickSoakSeconds = 2;
 
 struct Section {
   const char* name;
@@ -41,6 +42,7 @@ constexpr Section kSections[] = {
     {"fairness", measure_fairness, "tenants"},
     {"sessions", measure_sessions, "tenants"},
     {"kills", measure_kills, "tenants"},
+    {"soak", measure_soak, "tenants"},
     {"channel", measure_channel},
     {"vm", measure_vm},
 };
@@ -107,6 +109,10 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0.01, 3600.0));
   app.add_option("--kills", setting.kills, "How many processes are killed in section kills (1000)")
       ->check(CLI::Range(1, 100'000));
+  double soak_minutes = 0;
+  app.add_option("--soak-minutes", soak_minutes,
+                 "How long section soak takes; 0 (the default): it is left out")
+      ->check(CLI::Range(0.0, 10'000.0));
   app.add_flag("--quick", quick, "Only a moment a case: to see that it runs, not what it measures");
   app.add_flag("--one-cpu", one_cpu, "Keep all processes on one CPU, whatever the scheduler would choose");
   app.add_option("--catalogue", setting.catalogue, "The folder of models, with 'mobilenet'");
@@ -118,7 +124,9 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? EXIT_SUCCESS : 2;
   }
+  setting.soak_seconds = 60 * soak_minutes;
   if (quick) {
+    setting.soak_seconds = kQuickSoakSeconds;
     setting.seconds_per_case = kQuickSeconds;
     setting.kills = std::min(setting.kills, kQuickKills);
   }
