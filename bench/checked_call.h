@@ -23,9 +23,9 @@ struct Outcome {
 
 /// Sums and echoes of small and of large inputs, in ordinary memory, in the session's window and on the device, results
 /// that are filled, a call that is given up, an operator that does not exist. The agent has the backend "reference".
-/// @param seed  Decides which of them, how large and with which bytes.
+/// @param number  Decides which of them, how large and with which bytes.
 /// @param deadline_ns  As in vaccel_call_options.
-Outcome checked_call(vaccel_session* session, uint32_t seed, int64_t deadline_ns);
+Outcome checked_call(vaccel_session* session, uint32_t number, int64_t deadline_ns);
 
 /// The sum of some bytes, by a worker: the least that a session can do.
 Outcome checked_sum(vaccel_session* session, uint32_t seed, int64_t deadline_ns);
