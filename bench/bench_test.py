@@ -14,7 +14,7 @@ from pathlib import Path
 
 BENCH = os.path.join(os.environ["VACCEL_TEST_BIN"], "vaccel-bench")
 PLOT = Path(__file__).resolve().parent / "plot"
-SECTIONS = ("local", "call", "classify", "operators", "tenants", "channel")
+SECTIONS = ("local", "call", "classify", "operators", "tenants", "fairness", "sessions", "kills", "soak", "channel")
 KEYS = {"section", "case", "unit", "ours", "beside", "beside_name", "ratio", "goal", "holds"}
 PAYLOADS = (64, 4_000, 150_000, 600_000, 5_000_000, 64_000_000)
 
@@ -45,15 +45,18 @@ class BenchTest(unittest.TestCase):
 
     def check_row(self, row):
         self.assertLessEqual(KEYS, set(row))
-        self.assertIn(row["unit"], ("ns", "us", "ms", "calls/s"))
+        self.assertIn(row["unit"], ("ns", "us", "ms", "calls/s", "count", "KiB", "B/s"))
         self.assertTrue(math.isfinite(row["ours"]))
-        self.assertEqual(row["beside"] is None, row["ratio"] is None)
         self.assertEqual(row["beside"] is None, row["beside_name"] is None)
         if row["beside"] is not None:
-            self.assertGreater(row["beside"], 0)
+            if row["unit"] not in ("count", "KiB"):  # of which there may be none
+                self.assertGreater(row["beside"], 0)
+                self.assertIsNotNone(row["ratio"])
+        else:
+            self.assertIsNone(row["ratio"])
         self.assertEqual(row["goal"] is None, row["holds"] is None)
         if row["goal"] is not None:
-            self.assertRegex(row["goal"], r"^<= (\+?[\d.]+ (ns|us|ms)|[\d.]+x)$")
+            self.assertRegex(row["goal"], r"^(<= (\+?[\d.]+ (ns|us|ms|count|KiB|B/s)|[\d.]+x)|>= [\d.]+x|1x \+-[\d.]+%)$")
             self.assertIn(row["holds"], (True, False))
 
     def test_one_section_as_a_table(self):
@@ -73,6 +76,16 @@ class BenchTest(unittest.TestCase):
     def test_wrong_arguments_are_refused(self):
         self.assertEqual(run("no-such-section").returncode, 2)
         self.assertEqual(run("local", "--seconds", "-1").returncode, 2)
+
+
+class KillsTest(unittest.TestCase):
+    def test_kills_leave_nothing_and_no_answer_is_wrong(self):
+        rows = {row["case"]: row for row in json.loads(everything())["rows"] if row["section"] == "kills"}
+        self.assertEqual(rows["kills"]["ours"], 10)
+        self.assertGreater(rows["right answers meanwhile"]["ours"], 0)
+        for case, row in rows.items():
+            if row["unit"] == "count" and row["goal"] is not None:
+                self.assertEqual(row["ours"], 0, case)
 
 
 class OperatorsTest(unittest.TestCase):

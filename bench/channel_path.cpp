@@ -14,7 +14,7 @@ constexpr size_t kSurelyInWindow = 4096;
 ChannelAgents::ChannelAgents(const Setting& setting)
     : folder_(setting),
       agent_(setting, folder_),
-      sleeping_folder_(setting, "spin_us = 0\n"),
+      sleeping_folder_(setting, {.keys = "spin_us = 0\n"}),
       sleeping_agent_(setting, sleeping_folder_) {}
 
 void ChannelAgents::stay_on(int cpu) {

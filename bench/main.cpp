@@ -5,6 +5,7 @@
 #include <sched.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -23,20 +24,29 @@ namespace {
 using namespace vaccel::bench;
 
 constexpr double kQuickSeconds = 0.2;
+constexpr size_t kQuickKills = 10;
+constexpr double kQuickSoakSeconds = 2;
 
 struct Section {
   const char* name;
   void (*measure)(const Setting&, Report&);
+  const char* group = "";  // It is measured, too, when the section of this name is chosen.
 };
+// clang-format off
 constexpr Section kSections[] = {
     {"local", measure_local},
     {"call", measure_call},
     {"classify", measure_classify},
     {"operators", measure_operators},
     {"tenants", measure_tenants},
+    {"fairness", measure_fairness, "tenants"},
+    {"sessions", measure_sessions, "tenants"},
+    {"kills", measure_kills, "tenants"},
+    {"soak", measure_soak, "tenants"},
     {"channel", measure_channel},
     {"vm", measure_vm},
 };
+// clang-format on
 
 std::vector<std::string> choices() {
   std::vector<std::string> names;
@@ -97,6 +107,12 @@ int main(int argc, char** argv) {
   app.add_flag("--json", json, "Print JSON, with percentiles");
   app.add_option("--seconds", setting.seconds_per_case, "How long each case is measured (2)")
       ->check(CLI::Range(0.01, 3600.0));
+  app.add_option("--kills", setting.kills, "How many processes are killed in section kills (1000)")
+      ->check(CLI::Range(1, 100'000));
+  double soak_minutes = 0;
+  app.add_option("--soak-minutes", soak_minutes,
+                 "How long section soak takes; 0 (the default): it is left out")
+      ->check(CLI::Range(0.0, 10'000.0));
   app.add_flag("--quick", quick, "Only a moment a case: to see that it runs, not what it measures");
   app.add_flag("--one-cpu", one_cpu, "Keep all processes on one CPU, whatever the scheduler would choose");
   app.add_option("--catalogue", setting.catalogue, "The folder of models, with 'mobilenet'");
@@ -108,7 +124,12 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? EXIT_SUCCESS : 2;
   }
-  if (quick) setting.seconds_per_case = kQuickSeconds;
+  setting.soak_seconds = 60 * soak_minutes;
+  if (quick) {
+    setting.soak_seconds = kQuickSoakSeconds;
+    setting.seconds_per_case = kQuickSeconds;
+    setting.kills = std::min(setting.kills, kQuickKills);
+  }
   if (one_cpu && !stay_on_one_cpu()) {
     std::fprintf(stderr, "vaccel-bench: cannot stay on one CPU: %s\n", std::strerror(errno));
     return EXIT_FAILURE;
@@ -116,7 +137,7 @@ int main(int argc, char** argv) {
   Report report;
   bool complete = true;
   for (const Section& section : kSections) {
-    if (chosen != "all" && chosen != section.name) continue;
+    if (chosen != "all" && chosen != section.name && chosen != section.group) continue;
     complete = run(section, setting, report) && complete;
   }
   std::fputs((json ? report.json(chosen) : report.table()).c_str(), stdout);

@@ -26,20 +26,30 @@ const char* unit_name(Unit unit) {
       return "ms";
     case Unit::kCallsPerSecond:
       return "calls/s";
+    case Unit::kCount:
+      return "count";
+    case Unit::kKibibytes:
+      return "KiB";
+    case Unit::kBytesPerSecond:
+      return "B/s";
   }
   return "";
 }
 
-double in_unit(Unit unit, double nanoseconds) {
+double in_unit(Unit unit, double measured) {
   switch (unit) {
     case Unit::kNanoseconds:
-      return nanoseconds;
+    case Unit::kCount:
+    case Unit::kBytesPerSecond:
+      return measured;
     case Unit::kMicroseconds:
-      return nanoseconds / 1e3;
+      return measured / 1e3;
     case Unit::kMilliseconds:
-      return nanoseconds / 1e6;
+      return measured / 1e6;
     case Unit::kCallsPerSecond:
-      return 1e9 / nanoseconds;
+      return 1e9 / measured;
+    case Unit::kKibibytes:
+      return measured / 1024;
   }
   return 0;
 }
@@ -82,8 +92,35 @@ std::string goal_text(const Goal& goal, Unit unit) {
       return "<= +" + limit + " " + unit_name(unit);
     case Goal::Kind::kAtMost:
       return "<= " + limit + " " + unit_name(unit);
+    case Goal::Kind::kAtLeastTimes:
+      return ">= " + limit + "x";
+    case Goal::Kind::kWithinTimes:
+      return "1x +-" + printed("%g", goal.limit * 100) + "%";
   }
   return "";
+}
+
+// Nothing: there is no goal, or nothing beside that it asks for.
+std::optional<bool> reached(const Goal& goal, double ours, std::optional<double> ratio, double difference) {
+  switch (goal.kind) {
+    case Goal::Kind::kNone:
+      return std::nullopt;
+    case Goal::Kind::kAtMost:
+      return ours <= goal.limit;
+    default:
+      break;
+  }
+  if (!ratio) return std::nullopt;
+  switch (goal.kind) {
+    case Goal::Kind::kAtMostTimes:
+      return *ratio <= goal.limit;
+    case Goal::Kind::kAtLeastTimes:
+      return *ratio >= goal.limit;
+    case Goal::Kind::kWithinTimes:
+      return std::fabs(*ratio - 1) <= goal.limit;
+    default:
+      return difference <= goal.limit;
+  }
 }
 
 // ---- The table
@@ -214,15 +251,15 @@ void Report::add(const std::string& section, const Finding& finding) {
     difference = median(combined(ours, beside, std::minus<>()));
     row.beside = median(beside);
     row.beside_name = finding.beside_name;
-    row.ratio = median(ratios);
-    row.details.insert(row.details.end(), {{"difference", difference},
-                                           {"ratio_p25", quantile(ratios, 0.25)},
-                                           {"ratio_p75", quantile(ratios, 0.75)}});
+    row.details.emplace_back("difference", difference);
+    // Of counts that may be zero there is none.
+    if (std::isfinite(median(ratios))) {
+      row.ratio = median(ratios);
+      row.details.insert(row.details.end(),
+                         {{"ratio_p25", quantile(ratios, 0.25)}, {"ratio_p75", quantile(ratios, 0.75)}});
+    }
   }
-  if (finding.goal.kind == Goal::Kind::kAtMostTimes && row.ratio)
-    row.holds = *row.ratio <= finding.goal.limit;
-  if (finding.goal.kind == Goal::Kind::kAtMostMore && row.ratio) row.holds = difference <= finding.goal.limit;
-  if (finding.goal.kind == Goal::Kind::kAtMost) row.holds = row.ours <= finding.goal.limit;
+  row.holds = reached(finding.goal, row.ours, row.ratio, difference);
   const auto add_percentiles = [&](const std::string& side, const std::vector<double>& samples) {
     if (samples.empty()) return;
     row.details.emplace_back(side + "_p10", in_unit(finding.unit, quantile(samples, 0.1)));

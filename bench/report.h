@@ -17,9 +17,11 @@ namespace vaccel::bench {
 struct Goal {
   enum class Kind {
     kNone,
-    kAtMostTimes,  ///< ours / beside <= limit
-    kAtMostMore,   ///< ours - beside <= limit, in the row's unit
-    kAtMost,       ///< ours <= limit, in the row's unit
+    kAtMostTimes,   ///< ours / beside <= limit
+    kAtMostMore,    ///< ours - beside <= limit, in the row's unit
+    kAtMost,        ///< ours <= limit, in the row's unit
+    kAtLeastTimes,  ///< ours / beside >= limit
+    kWithinTimes,   ///< ours / beside differs from 1 by no more than limit
   };
   Kind kind = Kind::kNone;
   double limit = 0;
@@ -27,12 +29,24 @@ struct Goal {
   static Goal at_most_times(double limit) { return {Kind::kAtMostTimes, limit}; }
   static Goal at_most_more(double limit) { return {Kind::kAtMostMore, limit}; }
   static Goal at_most(double limit) { return {Kind::kAtMost, limit}; }
+  static Goal at_least_times(double limit) { return {Kind::kAtLeastTimes, limit}; }
+  static Goal within_times(double limit) { return {Kind::kWithinTimes, limit}; }
 };
 
-/// The unit of times; a row's numbers are in it.
-enum class Unit { kNanoseconds, kMicroseconds, kMilliseconds, kCallsPerSecond };
+/// A row's numbers are in it.
+enum class Unit {
+  kNanoseconds,
+  kMicroseconds,
+  kMilliseconds,
+  kCallsPerSecond,
+  // What is no time:
+  kCount,
+  kKibibytes,
+  kBytesPerSecond,
+};
 
-/// A case to be reported, and what was measured of it: nanoseconds of each round (for kCallsPerSecond too).
+/// A case to be reported, and what was measured of it in each round: nanoseconds for units of time (and for
+/// kCallsPerSecond, which is made of them), bytes for kKibibytes, and else numbers of the unit.
 struct Finding {
   std::string name;
   Unit unit = Unit::kMicroseconds;

@@ -18,6 +18,8 @@ struct Setting {
   std::filesystem::path catalogue;  ///< With the model "mobilenet".
   std::filesystem::path photo;
   double seconds_per_case = 2;
+  size_t kills = 1000;
+  double soak_seconds = 0;  ///< 0: no soak.
 };
 
 /// A call in the caller's own process, beside what it stands for.
@@ -30,6 +32,14 @@ void measure_classify(const Setting& setting, Report& report);
 void measure_operators(const Setting& setting, Report& report);
 /// Many clients of one model at a time, beside the framework's own best.
 void measure_tenants(const Setting& setting, Report& report);
+/// One worker shared among tenants, by weight and whatever one of them asks for.
+void measure_fairness(const Setting& setting, Report& report);
+/// What many sessions, and connections for one call each, take and leave.
+void measure_sessions(const Setting& setting, Report& report);
+/// Workers, clients and the agent are killed while others call.
+void measure_kills(const Setting& setting, Report& report);
+/// Mixed load for a long time, and whether anything grows.
+void measure_soak(const Setting& setting, Report& report);
 /// Payloads over each path from a process to an agent, beside the path's floor and gRPC.
 void measure_channel(const Setting& setting, Report& report);
 /// Payloads from inside a guest, in its window and without.

@@ -185,7 +185,7 @@ void measure_tenants(const Setting& setting, Report& report) {
   Setting own = setting;
   own.catalogue = models.path() / "catalogue";
   make_catalogue(setting, own.catalogue);
-  const WorkFolder folder(own, "worker.threads = " + std::to_string(kClients) + "\n");
+  const WorkFolder folder(own, {.keys = "worker.threads = " + std::to_string(kClients) + "\n"});
   const AgentProcess agent(own, folder);
   DirectModel direct(own, kJoined);
   for (size_t index = 0; index < direct.input().size(); ++index)

@@ -39,7 +39,10 @@ std::string size_name(size_t bytes) {
 class VmSection {
  public:
   VmSection(const Setting& setting, Report& report)
-      : setting_(setting), report_(report), vm_folder_(setting), agent_folder_(setting, vm_configuration()) {}
+      : setting_(setting),
+        report_(report),
+        vm_folder_(setting),
+        agent_folder_(setting, {.keys = vm_configuration()}) {}
 
   void measure();
 

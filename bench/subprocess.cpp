@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "subprocess.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -16,6 +17,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <regex>
 
 #include "failure.h"
 #include "placement.h"
@@ -55,7 +57,10 @@ std::vector<std::string> environment_for(const std::string& notify) {
   return variables;
 }
 
+// What an agent of before left there is replaced.
 UniqueFd notify_socket_at(const std::filesystem::path& path) {
+  std::error_code ignored;
+  std::filesystem::remove(path, ignored);
   UniqueFd fd{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -65,6 +70,14 @@ UniqueFd notify_socket_at(const std::filesystem::path& path) {
     give_up("cannot listen on %s: %s", path.c_str(), std::strerror(errno));
   }
   return fd;
+}
+
+// What is there already stays. None: the standard error.
+UniqueFd open_log(const std::filesystem::path& file) {
+  if (file.empty()) return {};
+  UniqueFd log{::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)};
+  if (!log.valid()) give_up("cannot write %s: %s", file.c_str(), std::strerror(errno));
+  return log;
 }
 
 bool take_over(int fd, int as) {
@@ -87,7 +100,7 @@ ChildProcess::ChildProcess(const std::vector<std::string>& command, const Surrou
   if (pid_ == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (::getppid() != parent || !take_over(surroundings.input, STDIN_FILENO) ||
-        !take_over(surroundings.output, STDOUT_FILENO)) {
+        !take_over(surroundings.output, STDOUT_FILENO) || !take_over(surroundings.errors, STDERR_FILENO)) {
       ::_exit(126);
     }
     ::execve(arguments.front(), arguments.data(), environment.data());
@@ -119,26 +132,39 @@ void ChildProcess::expect_success() {
   }
 }
 
+void ChildProcess::kill_now() {
+  ::kill(pid_, SIGKILL);
+  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  pid_ = 0;
+}
+
 // ---- WorkFolder
 
-WorkFolder::WorkFolder(const Setting& setting, const std::string& more) {
+WorkFolder::WorkFolder(const Setting& setting, const AgentKeys& keys) {
   // Short, since a socket's path has at most 107 characters.
   std::string pattern = "/tmp/vaccel-bench-XXXXXX";
   if (::mkdtemp(pattern.data()) == nullptr) give_up("cannot make a folder in /tmp: %s", std::strerror(errno));
   path_ = pattern;
+  if (keys.log_to_file) log_ = path_ / "log";
   std::ofstream file(configuration());
   file << "listen = [\"" << agent_endpoint() << "\"]\n"
+       << "control = \"" << control() << "\"\n"
        << "log = \"warning\"\n"
-       << more;
+       << keys.keys;
   if (std::filesystem::is_directory(setting.catalogue))
     file << "catalogue = \"" << setting.catalogue.string() << "\"\n";
   file << "[backends]\n"
-       << "directory = \"" << setting.backends.string()
-       << "\"\n"
-       // As DirectModel sets its session up: one thread a core, none of which spins.
-       << "[backend.onnxruntime]\n"
-       << "threads = 0\n"
-       << "spinning = false\n";
+       << "directory = \"" << setting.backends.string() << "\"\n";
+  if (keys.reference_only) {
+    file << "load = [\"reference\"]\n";
+  } else {
+    // As DirectModel sets its session up: one thread a core, none of which spins.
+    file << "[backend.onnxruntime]\n"
+         << "threads = 0\n"
+         << "spinning = false\n";
+  }
+  file << std::regex_replace(keys.tables, std::regex("FOLDER"), path_.string());
   if (!file.flush()) give_up("cannot write %s", configuration().c_str());
 }
 
@@ -151,8 +177,9 @@ WorkFolder::~WorkFolder() {
 
 AgentProcess::AgentProcess(const Setting& setting, const WorkFolder& folder)
     : notices_(notify_socket_at(folder.path() / "notify.sock")),
+      log_(open_log(folder.log())),
       process_({(setting.programs / "vacceld").string(), "--config", folder.configuration().string()},
-               {.notify = (folder.path() / "notify.sock").string()}) {
+               {.errors = log_.get(), .notify = (folder.path() / "notify.sock").string()}) {
   std::array<pollfd, 2> waiting{{{notices_.get(), POLLIN, 0}, {process_.pid_fd(), POLLIN, 0}}};
   for (;;) {
     const int count = ::poll(waiting.data(), waiting.size(), kStartTimeoutMs);

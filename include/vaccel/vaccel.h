@@ -84,6 +84,12 @@ VACCEL_API const char* vaccel_status_name(vaccel_status status);
 VACCEL_API const char* vaccel_error_message(void);
 
 /**
+ * When it may help to try again what failed last in the calling thread, in microseconds from then: of RESOURCE_EXHAUSTED,
+ * UNAVAILABLE and DEADLINE_EXCEEDED, where the agent knows. 0: it does not. Valid as long as the sentence.
+ */
+VACCEL_API uint32_t vaccel_error_retry_after_us(void);
+
+/**
  * The deadline that lies `timeout_us` microseconds in the future, for the deadline_ns fields: nanoseconds of
  * CLOCK_MONOTONIC.
  */
@@ -161,7 +167,11 @@ typedef struct vaccel_call_options {
   int64_t deadline_ns;
   const char* backend; /**< Name of the backend to use; NULL: the best there is for the model or operator. */
   uint32_t flags;      /**< VACCEL_CALL_TIMINGS */
-  uint32_t reserved;
+  /**
+   * Among the calls of one's own tenant that wait at an agent: greater ones are run first, from -100 to 100. It gains nothing
+   * over other tenants' calls, and a local session does not look at it.
+   */
+  int32_t priority;
   void* user_data; /**< For vaccel_submit_*: handed back by vaccel_request_user_data(). */
   /**
    * Memory for results: the result of the same name (or, with name NULL, at the same position) is put at data

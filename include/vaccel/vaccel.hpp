@@ -40,20 +40,25 @@ namespace vaccel {
 /// A call that failed: the code, and the sentence as what().
 class Error : public std::runtime_error {
  public:
-  Error(vaccel_status code, const std::string& sentence) : std::runtime_error(sentence), code_(code) {}
+  Error(vaccel_status code, const std::string& sentence, std::chrono::microseconds retry_after = {})
+      : std::runtime_error(sentence), code_(code), retry_after_(retry_after) {}
   /// Why it failed; never VACCEL_OK.
   [[nodiscard]] vaccel_status code() const noexcept { return code_; }
   /// The code's name: "NOT_FOUND".
   [[nodiscard]] const char* code_name() const noexcept { return vaccel_status_name(code_); }
+  /// When it may help to try again; 0: not known. See vaccel_error_retry_after_us().
+  [[nodiscard]] std::chrono::microseconds retry_after() const noexcept { return retry_after_; }
 
  private:
   vaccel_status code_;
+  std::chrono::microseconds retry_after_;
 };
 
 namespace detail {
 
 inline void check(vaccel_status status) {
-  if (status != VACCEL_OK) throw Error(status, vaccel_error_message());
+  if (status != VACCEL_OK)
+    throw Error(status, vaccel_error_message(), std::chrono::microseconds(vaccel_error_retry_after_us()));
 }
 
 template <auto free>
@@ -203,6 +208,8 @@ struct CallOptions {
   std::string backend;
   /// Measure the stages.
   bool timings = false;
+  /// Among one's own tenant's calls, from -100 to 100.
+  int32_t priority = 0;
   /// For submitted calls: handed back by Request::user_data().
   void* user_data = nullptr;
   /// Memory for results, by name or position. For submitted calls the memory must stay until they have completed.
@@ -603,6 +610,7 @@ class COptions {
     }
     if (!options.backend.empty()) options_.backend = options.backend.c_str();
     if (options.timings) options_.flags = VACCEL_CALL_TIMINGS;
+    options_.priority = options.priority;
     options_.user_data = options.user_data;
     if (options.outputs.empty()) return;
     places_ = std::make_unique<Places>(options.outputs);

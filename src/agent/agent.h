@@ -103,6 +103,7 @@ class Agent final : public SessionHost {
   [[nodiscard]] std::vector<const WorkerSlot*> all_workers() const;
   void preload();
   void tell_of_jail();
+  void take_catalogue(runtime::Catalogue catalogue);
   void apply(Config config);
   void follow_vms(const std::vector<wire::AttachVm>& before, const std::vector<wire::AttachVm>& now);
   void stop_listening(Listener& listener);
@@ -127,7 +128,7 @@ class Agent final : public SessionHost {
   Reactor& reactor_;
   Log& log_;
   Config config_;
-  const runtime::Catalogue catalogue_;
+  runtime::Catalogue catalogue_;
   const std::vector<std::string> worker_arguments_;
   const ReadAgain read_again_;
   jail::Jail jail_;  // before workers_, which are started in it

@@ -3,6 +3,7 @@
 // Reading the configuration again while sessions go on. What was found there takes effect for the next call; what cannot be
 // changed in a running agent is told, and stays as it was.
 #include <algorithm>
+#include <utility>
 
 #include "agent/agent.h"
 
@@ -49,10 +50,40 @@ Result<std::string> Agent::reload() {
     log_.error("the configuration is not taken: %s", read.error().message().c_str());
     return Unexpected{read.error()};
   }
+  auto catalogue = config_.catalogue.empty() ? Result<runtime::Catalogue>(runtime::Catalogue())
+                                             : runtime::Catalogue::read(config_.catalogue);
+  if (!catalogue) {
+    log_.error("the configuration is not taken: %s", catalogue.error().message().c_str());
+    return Unexpected{catalogue.error()};
+  }
   const std::string notes = notes_of(config_, *read);
+  take_catalogue(std::move(*catalogue));
   apply(std::move(*read));
   log_.info("the configuration was read again");
   return notes;
+}
+
+// Models come and go, and change: those that are loaded stay as they are for the calls that use them.
+void Agent::take_catalogue(runtime::Catalogue catalogue) {
+  const runtime::Catalogue before = std::exchange(catalogue_, std::move(catalogue));
+  for (const auto& [name, entry] : before.entries()) {
+    const runtime::CatalogueEntry* now = catalogue_.find(name);
+    if (now != nullptr && now->stamp == entry.stamp && now->problem == entry.problem) continue;
+    log_.info("model '%s' %s", name.c_str(),
+              now == nullptr ? "has gone from the catalogue" : "has changed in the catalogue");
+    for (auto& worker : workers_)
+      worker->retire_model(name);
+  }
+  for (const auto& [name, entry] : catalogue_.entries()) {
+    if (before.find(name) == nullptr) log_.info("model '%s' has come to the catalogue", name.c_str());
+    if (!entry.problem.empty())
+      log_.warning("model '%s' cannot be used: %s", name.c_str(), entry.problem.c_str());
+  }
+  for (auto& worker : workers_) {
+    worker->read_catalogue_again([this](const Status& status) {
+      if (!status.ok()) log_.error("a worker cannot read the catalogue again: %s", status.message().c_str());
+    });
+  }
 }
 
 void Agent::apply(Config config) {

@@ -119,6 +119,8 @@ class WorkerSlot final : public Polled {
   void stop();
   /// Has the process read its catalogue again; `done` is called when it has, or when there is no process: the next one reads it anyway.
   void read_catalogue_again(std::move_only_function<void(Status)> done);
+  /// A model has changed, or gone: it is unloaded as soon as nobody uses it.
+  void retire_model(const std::string& name);
   /// A model has gone: it is unloaded, and if somebody uses it at present the process ends.
   void forget_model(const std::string& name);
 
@@ -204,7 +206,8 @@ class WorkerSlot final : public Polled {
     uint32_t handle = 0;
     std::string backend;
     uint64_t bytes = 0;
-    int64_t used_ns = 0;  // last
+    int64_t used_ns = 0;   // last
+    bool retired = false;  // to be unloaded when it is idle
   };
   // What calls of one operator on one model have come to.
   struct Experience {
@@ -262,6 +265,8 @@ class WorkerSlot final : public Polled {
   void fail_lane(const std::string& name, const Status& status);
   void make_room_for_models(const std::string& newest, uint64_t wanted_bytes);
   void unload(const std::string& name);
+  [[nodiscard]] bool is_idle(const std::string& model) const;
+  void unload_if_retired(const std::string& name);
   [[nodiscard]] uint64_t loaded_bytes() const;
   [[nodiscard]] bool lane_has_room(const std::string& lane) const;
   [[nodiscard]] bool may_run(const Queue::Entry& entry, int64_t now) const;

@@ -75,7 +75,8 @@ void WorkerSlot::finish_loading(const std::string& name, const WorkerReply& repl
            .handle = reply.model,
            .backend = reply.backend,
            .bytes = reply.bytes,
-           .used_ns = now_ns()};
+           .used_ns = now_ns(),
+           .retired = model.retired};  // it has changed while it was loaded
   want(name, reply.calls_wanted);
   known_models_[name] = {reply.backend, reply.bytes};
   load_problems_.erase(name);
@@ -108,16 +109,34 @@ void WorkerSlot::read_catalogue_again(std::move_only_function<void(Status)> done
             [then = std::move(done)](WorkerReply reply) mutable { then(std::move(reply.status)); });
 }
 
+bool WorkerSlot::is_idle(const std::string& model) const {
+  const auto lane = lanes_.find(model);
+  return !queue_.lane_sizes().contains(model) && (lane == lanes_.end() || lane->second.running == 0);
+}
+
+void WorkerSlot::retire_model(const std::string& name) {
+  known_models_.erase(name);
+  load_problems_.erase(name);
+  const auto model = models_.find(name);
+  if (model == models_.end() || !process_) return;
+  model->second.retired = true;
+  unload_if_retired(name);
+}
+
+void WorkerSlot::unload_if_retired(const std::string& name) {
+  const auto model = models_.find(name);
+  const bool wanted =
+      model != models_.end() && model->second.retired && model->second.state == LoadedModel::State::kLoaded;
+  if (wanted && is_idle(name)) unload(name);
+}
+
 void WorkerSlot::forget_model(const std::string& name) {
   known_models_.erase(name);
   load_problems_.erase(name);
   preloaded_.erase(name);
   const auto model = models_.find(name);
   if (model == models_.end() || !process_) return;
-  const auto lane = lanes_.find(name);
-  const bool is_used =
-      queue_.lane_sizes().contains(name) || (lane != lanes_.end() && lane->second.running > 0);
-  if (model->second.state == LoadedModel::State::kLoaded && !is_used) return unload(name);
+  if (model->second.state == LoadedModel::State::kLoaded && is_idle(name)) return unload(name);
   if (model->second.state == LoadedModel::State::kUnloading) return;
   resting_ = true;  // nobody's fault
   end_process("model '" + name + "' was deleted");

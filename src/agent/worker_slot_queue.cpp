@@ -194,7 +194,10 @@ void WorkerSlot::settle(const Running& running, bool done) {
   queue_.settle(*running.request.tenant, running.expected_ns, cost_ns);
   if (const auto* call = std::get_if<wire::Call>(&running.request.message); call != nullptr && done)
     learn(lane, call->operator_name, cost_ns, static_cast<double>(service_at_ns_ - running.started_ns));
-  if (lane.running == 0 && !running.lane.empty()) make_room_for_models({}, 0);
+  if (lane.running == 0 && !running.lane.empty()) {
+    unload_if_retired(running.lane);
+    make_room_for_models({}, 0);
+  }
 }
 
 // How many calls of a model the worker would like to have at a time, to join them; it changes as the worker learns.

@@ -3,6 +3,7 @@
 
 #include "client/error.h"
 #include "client/session.h"
+#include "wire/limits.h"
 
 namespace vaccel::client {
 
@@ -13,12 +14,14 @@ Status is_null(const char* what) {
 Status read_given_options(const vaccel_call_options& given, CallSpec& spec, void** user_data) {
   vaccel_call_options options;
   if (Status status = read_sized(&given, "vaccel_call_options", options); !status.ok()) return status;
-  if ((options.flags & ~VACCEL_CALL_TIMINGS) != 0 || options.reserved != 0) {
-    return failure(
-        VACCEL_INVALID_ARGUMENT,
-        "vaccel_call_options has flags 0x%x and reserved 0x%x; only VACCEL_CALL_TIMINGS (0x%x) is defined",
-        options.flags, options.reserved, VACCEL_CALL_TIMINGS);
+  if ((options.flags & ~VACCEL_CALL_TIMINGS) != 0 || options.priority < -wire::kMaxPriority ||
+      options.priority > wire::kMaxPriority) {
+    return failure(VACCEL_INVALID_ARGUMENT,
+                   "vaccel_call_options has flags 0x%x and priority %d; only VACCEL_CALL_TIMINGS (0x%x) is "
+                   "defined, and -100 to 100",
+                   options.flags, options.priority, VACCEL_CALL_TIMINGS);
   }
+  spec.priority = static_cast<int8_t>(options.priority);
   spec.deadline_ns = options.deadline_ns;
   spec.backend = options.backend;
   spec.timings = (options.flags & VACCEL_CALL_TIMINGS) != 0;

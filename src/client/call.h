@@ -21,6 +21,7 @@ struct CallSpec {
   int64_t deadline_ns = 0;                ///< 0: none.
   const char* backend = nullptr;          ///< nullptr: the best there is.
   bool timings = false;                   ///< Measure the stages.
+  int8_t priority = 0;                    ///< Among its tenant's.
   std::span<const vaccel_tensor> places;  ///< The caller's memory for results.
 };
 

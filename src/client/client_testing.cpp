@@ -230,6 +230,7 @@ void TestServer::answer_call(Peer& peer, const Frame& frame) {
     return;
   }
   last_timeout_us = call->timeout_us;
+  last_priority = call->priority;
   const std::string& name = call->operator_name;
   if (needs_model(name) && !peer.models.contains(call->model)) {
     peer.reply(id, wire::Failure{.code = VACCEL_INVALID_ARGUMENT,
@@ -261,8 +262,9 @@ void TestServer::answer_call(Peer& peer, const Frame& frame) {
     std::this_thread::sleep_for(std::chrono::milliseconds(number(*call, "ms")));
     peer.reply(id, wire::CallResult{});
   } else if (name == "test.fail") {
-    peer.reply(
-        id, wire::Failure{.code = static_cast<vaccel_status>(number(*call, "code")), .message = "as asked"});
+    peer.reply(id, wire::Failure{.code = static_cast<vaccel_status>(number(*call, "code")),
+                                 .message = "as asked",
+                                 .retry_after_us = static_cast<uint32_t>(number(*call, "retry_after_us"))});
   } else if (needs_model(name)) {
     std::vector<NamedTensor> results;
     for (size_t image = 0; image < call->inputs.size(); ++image) {

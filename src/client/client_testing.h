@@ -95,6 +95,7 @@ class TestServer {
   std::atomic<int> cancels = 0;
   std::atomic<int> models_opened = 0;
   std::atomic<uint64_t> last_timeout_us = 0;
+  std::atomic<int32_t> last_priority = 0;
   std::atomic<int> holding = 0;
 
   /// Ends all connections; it goes on listening.

@@ -218,6 +218,7 @@ void Connection::fill_call(const CallSpec& spec, uint32_t model) {
   call_.model = model;
   call_.backend = spec.backend != nullptr ? spec.backend : "";
   call_.timings = spec.timings;
+  call_.priority = spec.priority;
   call_.attributes.resize(spec.attributes.size());
   for (size_t index = 0; index < spec.attributes.size(); ++index) {
     const vaccel_attribute& from = spec.attributes[index];

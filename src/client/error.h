@@ -16,5 +16,7 @@ inline vaccel_status report(const Status& status) {
 
 /// What report() kept last; "" when there was nothing. Valid until this thread's next report().
 const char* last_sentence();
+/// When to try again what it was that failed; 0: not known.
+uint32_t last_retry_after_us();
 
 }  // namespace vaccel::client

@@ -306,6 +306,34 @@ TEST_F(SessionTest, RefusesABodyThatIsTooLarge) {
   EXPECT_EQ(vaccel_ping(session_.get(), nullptr, nullptr), VACCEL_OK);
 }
 
+TEST_F(SessionTest, PrioritiesTravel) {
+  auto options = VACCEL_INIT(vaccel_call_options);
+  options.priority = -7;
+  EXPECT_EQ(vaccel_ping(session_.get(), &options, nullptr), VACCEL_OK);
+  EXPECT_EQ(server_.last_priority, -7);
+  for (const int32_t wrong : {-101, 101}) {
+    options.priority = wrong;
+    EXPECT_EQ(vaccel_ping(session_.get(), &options, nullptr), VACCEL_INVALID_ARGUMENT);
+    EXPECT_NE(std::string(vaccel_error_message()).find(std::to_string(wrong)), std::string::npos);
+  }
+}
+
+TEST_F(SessionTest, WhenToTryAgainIsTold) {
+  vaccel_attribute attributes[2] = {};
+  attributes[0].name = "code";
+  attributes[0].type = VACCEL_ATTRIBUTE_INT;
+  attributes[0].value.integer = VACCEL_RESOURCE_EXHAUSTED;
+  attributes[1].name = "retry_after_us";
+  attributes[1].type = VACCEL_ATTRIBUTE_INT;
+  attributes[1].value.integer = 1500;
+  EXPECT_EQ(vaccel_call(session_.get(), "test.fail", nullptr, attributes, 2, nullptr, 0, nullptr, nullptr),
+            VACCEL_RESOURCE_EXHAUSTED);
+  EXPECT_EQ(vaccel_error_retry_after_us(), 1500u);
+  EXPECT_EQ(vaccel_call(session_.get(), "test.fail", nullptr, attributes, 1, nullptr, 0, nullptr, nullptr),
+            VACCEL_RESOURCE_EXHAUSTED);
+  EXPECT_EQ(vaccel_error_retry_after_us(), 0u) << "of the last failure alone";
+}
+
 TEST_F(SessionTest, DeadlinesTravelAndEnd) {
   auto options = VACCEL_INIT(vaccel_call_options);
   options.deadline_ns = vaccel_deadline_after_us(60'000'000);

@@ -48,6 +48,10 @@ const char* vaccel_error_message(void) {
   return vaccel::client::last_sentence();
 }
 
+uint32_t vaccel_error_retry_after_us(void) {
+  return vaccel::client::last_retry_after_us();
+}
+
 int64_t vaccel_deadline_after_us(uint64_t timeout_us) {
   constexpr auto kMost = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
   const auto now = static_cast<uint64_t>(vaccel::now_ns());

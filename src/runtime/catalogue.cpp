@@ -9,6 +9,13 @@ namespace {
 
 constexpr uint64_t kMostModelBytes = uint64_t{2} << 30;  // ONNX's own limit for one file
 constexpr uint64_t kMostLabelBytes = uint64_t{4} << 20;
+std::string stamp_of(const std::filesystem::path& file) {
+  std::error_code error;
+  const auto bytes = std::filesystem::file_size(file, error);
+  const auto changed = std::filesystem::last_write_time(file, error).time_since_epoch().count();
+  return error ? "-;" : std::to_string(bytes) + "," + std::to_string(changed) + ";";
+}
+
 CatalogueEntry read_entry(const std::filesystem::path& folder, const std::string& prefix) {
   CatalogueEntry entry;
   entry.folder = folder;
@@ -18,12 +25,15 @@ CatalogueEntry read_entry(const std::filesystem::path& folder, const std::string
         "the folder's name cannot name a model: it may have at most 64 of a-z, 0-9, '.', '_' and '-'";
     return entry;
   }
+  entry.stamp = stamp_of(folder / "model.toml");
   if (const Status status = read_description(folder / "model.toml",
                                              prefix.empty() ? entry.model.name : std::string(), entry.model);
       !status.ok()) {
     entry.problem = status.message();
     return entry;
   }
+  entry.stamp += stamp_of(folder / entry.model.file);
+  if (!entry.model.labels.file.empty()) entry.stamp += stamp_of(folder / entry.model.labels.file);
   // A glance, so that a listing shows what is plainly missing; loading checks again.
   for (const std::string& file : {entry.model.file, entry.model.labels.file}) {
     std::error_code error;

@@ -23,6 +23,8 @@ namespace vaccel::runtime {
 
 struct CatalogueEntry {
   std::filesystem::path folder;
+  /// Tells this state of its model.toml and files from another: what they weigh, and when they were changed.
+  std::string stamp;
   ModelDescription model;  ///< With a problem: the name, and of the rest what could be read.
   std::string problem;     ///< Why it cannot be used, as a sentence; "" as far as its model.toml tells.
 };

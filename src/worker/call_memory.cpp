@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 #include <new>
 
@@ -42,7 +43,10 @@ std::byte* Scratch::take(size_t bytes) {
     block.used += needed;
     return memory;
   }
-  const size_t size = std::max(needed, kScratchBlock);
+  // Those that are free are too small for this call, and would stay beside the new one for calls like it.
+  std::erase_if(blocks_, [](const Block& block) { return block.used == 0; });
+  // An eighth of its size to spare, so that calls that grow by little find room.
+  const size_t size = wire::align_up(needed, std::max(kScratchBlock, std::bit_floor(needed) / 8));
   AlignedBytes memory{
       static_cast<std::byte*>(::operator new[](size, std::align_val_t{wire::kTensorAlignment}))};
   blocks_.push_back({std::move(memory), size, needed});

@@ -158,5 +158,38 @@ TEST(CatalogueOfTheAgent, ALongListComesInParts) {
   EXPECT_FALSE(beyond.description.more);
 }
 
+TEST(CatalogueOfTheAgent, IsReadAgain) {
+  VACCEL_NEEDS_MOBILENET();
+  const TemporaryFolder folder;
+  const fs::path catalogue = folder.path() / "catalogue";
+  copy_model(catalogue, "old", "", "");
+  copy_model(catalogue, "wrong",
+             line_with(read_file(real_catalogue() / "mobilenet" / "model.toml"), "sha256 = "),
+             "sha256 = \"" + std::string(64, 'a') + "\"");
+  const AgentProcess agent({.catalogue = catalogue, .all_backends = true});
+  RawClient client(agent.endpoint());
+  uint64_t id = 1;
+  const auto open = [&](const char* name) { return client.ask(++id, wire::OpenModel{name}); };
+  EXPECT_EQ(open("old").kind, wire::Kind::kModelOpened);
+  EXPECT_EQ(open("wrong").code, VACCEL_UNAVAILABLE);
+  EXPECT_EQ(open("new").code, VACCEL_NOT_FOUND);
+  const pid_t worker = agent.worker();
+
+  copy_model(catalogue, "new", "", "");
+  fs::remove_all(catalogue / "wrong");
+  copy_model(catalogue, "wrong", "", "");
+  fs::remove_all(catalogue / "old");
+  EXPECT_EQ(agent.vaccelctl({"reload"}).status, 0);
+  EXPECT_TRUE(eventually([&] { return open("new").kind == wire::Kind::kModelOpened; }));
+  EXPECT_EQ(open("wrong").kind, wire::Kind::kModelOpened) << "it was mended";
+  EXPECT_EQ(open("old").code, VACCEL_NOT_FOUND);
+  EXPECT_EQ(agent.worker(), worker) << "the worker has gone on";
+
+  fs::rename(catalogue, folder.path() / "away");
+  EXPECT_NE(agent.vaccelctl({"reload"}).status, 0);
+  fs::rename(folder.path() / "away", catalogue);
+  EXPECT_EQ(open("new").kind, wire::Kind::kModelOpened) << "and nothing has changed";
+}
+
 }  // namespace
 }  // namespace vaccel::integration

@@ -36,7 +36,7 @@ PATIENCE_SECONDS = 60
 NOBODY = 65534
 NO_AGENT = "unix:/nonexistent/vaccel-tests-name-their-endpoint"
 VISION = ("classify", "detect", "segment", "pose", "depth")
-COMMANDS = (*VISION, "infer", "models", "info", "backends", "operators", "ping", "call")
+COMMANDS = (*VISION, "infer", "models", "info", "backends", "operators", "ping", "call", "upload", "delete")
 STAGES = ("total", "agent", "queue", "worker", "decode", "prepare", "infer", "postprocess")
 MODELS = ("altered", "hostile", "missing", "mobilenet", "plain")
 OTHERS = {"deeplabv3": "segment", "fastdepth": "depth", "posenet": "pose", "ssd-mobilenet": "detect"}
@@ -102,7 +102,7 @@ class Agent:
         self.endpoint = f"unix:{folder / 'a.sock'}"
         self.config = folder / "vaccel.toml"
         self.config.write_text(f'listen = ["{self.endpoint}"]\ncatalogue = "{folder / "catalogue"}"\n'
-                               "[worker]\nthreads = 1\n[backend.reference]\nfaults = true\n")
+                               "[worker]\nthreads = 1\n[uploads]\ndirectory = \"uploads\"\n[backend.reference]\nfaults = true\n")
         self.log = folder / "log"
         ready = folder / "ready.sock"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifications, open(self.log, "wb") as log:
@@ -747,6 +747,39 @@ class Call(WithAgent):
         self.assertRegex(first, rf"^answer from {re.escape(self.endpoint)}: seq=1 time=\d+\.\d+ ms$")
         said, _ = self.interrupted(running)
         self.assertRegex(said, r"1 sent, 1 answered, 0% lost\nmin/avg/max ")
+
+
+class Upload(WithAgent):
+    def test_a_folder(self):
+        folder = CATALOGUE / "mobilenet"
+        size = sum(path.stat().st_size for path in folder.iterdir() if not path.name.startswith("."))
+        said = self.object("upload", "cats", folder)
+        self.addCleanup(self.vaccel, "delete", "cats")
+        self.assertEqual(said, {"endpoint": self.endpoint, "model": "own/cats", "bytes": size, "sent_bytes": size})
+        self.assertRegex(self.says("upload", "cats", folder), r"\Aown/cats is ready: \d+ bytes, of which 0 were sent\n\Z")
+        self.assertIn("own/cats", [model["name"] for model in self.object("models")["models"]])
+        self.assertEqual(self.object("models", "own/cats")["model"]["backend"], "onnxruntime")
+        best = self.object("classify", "--model", "own/cats", "--top", "1", CAT)["classes"][0]
+        self.assertEqual(best["label"], "Egyptian cat")
+        self.assertEqual(self.object("delete", "own/cats"), {"endpoint": self.endpoint, "model": "own/cats", "deleted": True})
+        self.fails(3, "NOT_FOUND", "own/cats", "classify", "--model", "own/cats", CAT)
+        self.fails(3, "NOT_FOUND", "own/cats", "delete", "cats")
+
+    def test_a_file_alone_can_be_run_on_tensors(self):
+        said = self.says("upload", "plain-net", CATALOGUE / "mobilenet/model.onnx")
+        self.addCleanup(self.vaccel, "delete", "plain-net")
+        self.assertRegex(said, r"\Aown/plain-net is ready: \d+ bytes")
+        self.assertEqual(self.object("models", "own/plain-net")["model"]["task"], "infer")
+
+    def test_what_is_wrong_with_it_is_told(self):
+        self.fails(2, "INVALID_ARGUMENT", r"ends in none of", "upload", "a", self.file("model.txt", b"x"))
+        self.fails(3, "NOT_FOUND", r"model\.toml", "upload", "a", self.folder)
+        self.fails(3, "NOT_FOUND", "nowhere", "upload", "a", self.folder / "nowhere.onnx")
+        self.fails(2, "INVALID_ARGUMENT", "name", "upload", "A b", CATALOGUE / "mobilenet/model.onnx")
+        done = self.vaccel("upload", "bad", self.file("model.onnx", b"this is no model"))
+        self.assertNotEqual(done.returncode, 0)
+        self.assertRegex(done.stderr.decode(), "own/bad")
+        self.fails(3, "NOT_FOUND", "own/bad", "delete", "bad")
 
 
 class Describe(WithAgent):
