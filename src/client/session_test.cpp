@@ -309,11 +309,13 @@ TEST_F(SessionTest, RefusesABodyThatIsTooLarge) {
 TEST_F(SessionTest, PrioritiesTravel) {
   auto options = VACCEL_INIT(vaccel_call_options);
   options.priority = -7;
-  EXPECT_EQ(vaccel_ping(session_.get(), &options, nullptr), VACCEL_OK);
+  EXPECT_EQ(vaccel_call(session_.get(), "test.echo", nullptr, nullptr, 0, nullptr, 0, &options, nullptr),
+            VACCEL_OK);
   EXPECT_EQ(server_.last_priority, -7);
   for (const int32_t wrong : {-101, 101}) {
     options.priority = wrong;
-    EXPECT_EQ(vaccel_ping(session_.get(), &options, nullptr), VACCEL_INVALID_ARGUMENT);
+    EXPECT_EQ(vaccel_call(session_.get(), "test.echo", nullptr, nullptr, 0, nullptr, 0, &options, nullptr),
+              VACCEL_INVALID_ARGUMENT);
     EXPECT_NE(std::string(vaccel_error_message()).find(std::to_string(wrong)), std::string::npos);
   }
 }

@@ -71,8 +71,8 @@ TEST(Restart, ACallThatKilledItsWorkerIsNotRunTwice) {
   // Each run would have taken a worker with it.
   const std::string log = agent.log();
   size_t deaths = 0;
-  for (size_t at = log.find("was killed by signal 6"); at != std::string::npos;
-       at = log.find("was killed by signal 6", at + 1))
+  for (size_t at = log.find(", was killed by signal 6"); at != std::string::npos;
+       at = log.find(", was killed by signal 6", at + 1))
     ++deaths;
   EXPECT_EQ(deaths, 2u) << log;
 }

@@ -109,8 +109,9 @@ constexpr const char* kUploadExamples = R"(Examples:
   vaccel upload cats models/cats
   vaccel classify --model own/cats cat.jpg
 
-A folder has a model.toml, as one of the host's catalogue has; a file alone can be run on tensors. What the agent has
-already is not sent again, and an upload that was interrupted goes on where it was.
+A folder has a model.toml, as one of the host's catalogue has; a file alone can be run on
+tensors. What the agent has already is not sent again, and an upload that was interrupted goes
+on where it was.
 )";
 
 constexpr const char* kDeleteExamples = R"(Examples:
