@@ -14,7 +14,7 @@ from pathlib import Path
 
 BENCH = os.path.join(os.environ["VACCEL_TEST_BIN"], "vaccel-bench")
 PLOT = Path(__file__).resolve().parent / "plot"
-SECTIONS = ("local", "call", "classify", "operators", "tenants", "fairness", "sessions", "kills", "soak", "channel")
+SECTIONS = ("local", "call", "classify", "operators", "tenants", "fairness", "sessions", "kills", "hostile", "soak", "channel")
 KEYS = {"section", "case", "unit", "ours", "beside", "beside_name", "ratio", "goal", "holds"}
 PAYLOADS = (64, 4_000, 150_000, 600_000, 5_000_000, 64_000_000)
 

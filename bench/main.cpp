@@ -42,6 +42,7 @@ constexpr Section kSections[] = {
     {"fairness", measure_fairness, "tenants"},
     {"sessions", measure_sessions, "tenants"},
     {"kills", measure_kills, "tenants"},
+    {"hostile", measure_hostile, "tenants"},
     {"soak", measure_soak, "tenants"},
     {"channel", measure_channel},
     {"vm", measure_vm},

@@ -38,6 +38,8 @@ void measure_fairness(const Setting& setting, Report& report);
 void measure_sessions(const Setting& setting, Report& report);
 /// Workers, clients and the agent are killed while others call.
 void measure_kills(const Setting& setting, Report& report);
+/// What tenants feel of one that brings hostile models.
+void measure_hostile(const Setting& setting, Report& report);
 /// Mixed load for a long time, and whether anything grows.
 void measure_soak(const Setting& setting, Report& report);
 /// Payloads over each path from a process to an agent, beside the path's floor and gRPC.

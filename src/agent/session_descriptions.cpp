@@ -54,6 +54,7 @@ Status Session::handle_open_model() {
   auto taken = origin_.tenant->take(Resource::kModels);
   if (!taken) return taken.error();
   ++other_requests_;
+  open->warm_up = false;  // the operator's to say
   WorkerRequest request{.message = *open, .model = open->name, .tenant = origin_.tenant, .done = {}};
   request.done = [self = self_, name = open->name, taken = std::move(*taken),
                   id = channel_.header().request_id](const WorkerReply& reply) mutable {

@@ -54,7 +54,7 @@ void WorkerSlot::begin_loading(const std::string& name) {
   if (const auto known = known_models_.find(name); known != known_models_.end())
     make_room_for_models(name, known->second.bytes);
   models_.emplace(name, LoadedModel{});
-  (void)send(id, wire::OpenModel{name});
+  (void)send(id, wire::OpenModel{name, options_.settings_of(name).preload});
   start_own(id, wire::OpenModel{name}, {});
   running_.find(id)->second.loading = name;
 }

@@ -36,7 +36,7 @@ std::span<const std::byte> Encoder::encode(const OpenModel& open) {
   auto& flat = builder_->flat;
   flat.Clear();
   const auto name = put_text(flat, open.name, kMaxNameBytes);
-  return finish(flat, schema::CreateOpenModel(flat, name));
+  return finish(flat, schema::CreateOpenModel(flat, name, open.warm_up));
 }
 
 std::span<const std::byte> Encoder::encode(const ModelOpened& opened) {
@@ -142,6 +142,7 @@ Result<OpenModel> decode_open_model(std::span<const std::byte> body) {
     Checker check;
     OpenModel open;
     open.name = check.text(source.name(), "the model's name", kMaxNameBytes);
+    open.warm_up = source.warm_up();
     return check.done(std::move(open));
   });
 }

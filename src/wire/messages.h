@@ -80,6 +80,7 @@ struct Welcome {
 struct OpenModel {
   static constexpr Kind kKind = Kind::kOpenModel;
   std::string name;
+  bool warm_up = false;  ///< Agent to worker: run it once when it has been loaded.
 };
 
 struct ModelOpened {

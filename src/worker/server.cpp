@@ -14,6 +14,7 @@
 
 #include "core/clock.h"
 #include "core/tensor.h"
+#include "runtime/warm_up.h"
 #include "wire/limits.h"
 #include "wire/operator_page.h"
 
@@ -293,6 +294,11 @@ void Server::handle_open_model(const Frame& frame) {
   const uint64_t before = private_bytes();
   auto model = runtime_.open_model(open->name);
   if (!model) return reply_failure(frame.header.request_id, model.error());
+  if (open->warm_up) {
+    if (const Status status = runtime::warm_up(runtime_, **model); !status.ok())
+      std::fprintf(stderr, "vaccel-worker: model '%s' was not warmed up: %s\n", open->name.c_str(),
+                   status.message().c_str());
+  }
   const uint64_t after = private_bytes();
   const uint32_t calls_wanted = runtime::Runtime::calls_wanted(**model);
   uint32_t handle = 0;

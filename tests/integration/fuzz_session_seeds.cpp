@@ -128,6 +128,21 @@ int main(int argc, char** argv) {
       .add(4, on_device)
       .add(5, FreeMemory{kFirstMemoryNumber + 1})
       .write(folder, "device");
+  Call upload = call_of("vaccel.upload", 100);
+  upload.attributes = {{"sha256", std::string(64, 'a')}, {"bytes", int64_t{200}}, {"offset", int64_t{0}}};
+  Call put{.operator_name = "vaccel.put_model"};
+  put.attributes = {{"name", std::string("cat")}, {"files", "model.toml " + std::string(64, 'a') + "\n"}};
+  Call remove{.operator_name = "vaccel.delete_model"};
+  remove.attributes = {{"name", std::string("cat")}};
+  Call upload_in_window = in_window;
+  upload_in_window.operator_name = upload.operator_name;
+  upload_in_window.attributes = upload.attributes;
+  Seed().add(2, upload, 100).add(3, put).add(4, OpenModel{"own/cat"}).add(5, remove).write(folder, "upload");
+  Seed()
+      .add(2, OpenWindow{.takes_descriptors = true})
+      .add(3, Lease{4096, 64})
+      .add(4, upload_in_window)
+      .write(folder, "upload-window");
   Seed many;
   for (uint8_t id = 2; id < 14; ++id)
     many.add(id, call_of("reference.delay", 64), 64);

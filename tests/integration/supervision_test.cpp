@@ -240,6 +240,7 @@ TEST_F(Models, OneThatIsPreloadedIsLoadedAgainWithItsWorker) {
   EXPECT_TRUE(eventually([&] { return count(agent.log(), "loaded model 'mobilenet'") == 1; }, 60'000));
   agent.kill_worker();
   EXPECT_TRUE(eventually([&] { return count(agent.log(), "loaded model 'mobilenet'") == 2; }, 60'000));
+  EXPECT_EQ(count(agent.log(), "was not warmed up"), 0u);
 }
 
 TEST_F(Models, OneWorkerHasAModelOtherwise) {

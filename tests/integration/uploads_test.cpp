@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "backends/onnxruntime/hostile_models_testing.h"
 #include "backends/onnxruntime/onnx_testing.h"
 #include "core/clock.h"
 #include "support/agent_process.h"
@@ -17,10 +18,11 @@
 namespace vaccel::integration {
 namespace {
 
+using onnxruntime::testing::endless_model;
+using onnxruntime::testing::huge_model;
 using onnxruntime::testing::identity;
 using onnxruntime::testing::kFloat;
-using onnxruntime::testing::Message;
-using onnxruntime::testing::OnnxModel;
+using onnxruntime::testing::model_with_weights_in;
 
 constexpr size_t kPiece = size_t{1} << 20;
 
@@ -294,41 +296,6 @@ pid_t shared_worker_of(const AgentProcess& agent) {
   return agent.workers().front();
 }
 
-// While a condition that is always true holds: for ever.
-std::string endless_model() {
-  Message body;
-  const auto value = [](const char* name, uint64_t type) {
-    const Message tensor = Message().number(1, type).message(2, Message());
-    return Message().bytes(1, name).message(2, Message().message(1, tensor));
-  };
-  const auto node = [](const char* operation, const char* input, const char* output) {
-    return Message().bytes(1, input).bytes(2, output).bytes(4, operation);
-  };
-  body.message(1, node("Identity", "go_in", "go_out"));
-  body.message(1, node("Identity", "v_in", "v_out"));
-  body.bytes(2, "body");
-  body.message(11, value("i", 7)).message(11, value("go_in", 9)).message(11, value("v_in", 1));
-  body.message(12, value("go_out", 9)).message(12, value("v_out", 1));
-  const Message attribute = Message().message(5, Message().bytes(1, "body").message(6, body).number(20, 5));
-  return OnnxModel()
-      .weight(Message().number(2, 9).bytes(8, "yes").bytes(9, std::string(1, '\1')))
-      .input("x", kFloat, {4})
-      .output("y", kFloat, {4})
-      .node("Loop", {"", "yes", "x"}, {"y"}, attribute)
-      .file();
-}
-
-// Needs 400 GB at once.
-std::string huge_model() {
-  return OnnxModel()
-      .weight("shape", {100'000'000'000})
-      .input("x", kFloat, {4})
-      .output("y", kFloat, {-1})
-      .node("ConstantOfShape", {"shape"}, {"z"})
-      .node("Concat", {"x", "z"}, {"y"}, onnxruntime::testing::int_attribute("axis", 0))
-      .file();
-}
-
 TEST(Uploads, RubbishIsNoModel) {
   const AgentProcess agent(with_uploads());
   const pid_t shared = shared_worker_of(agent);
@@ -390,12 +357,7 @@ TEST(Uploads, OneThatNamesOtherFilesGetsNone) {
   const pid_t shared = shared_worker_of(agent);
   Uploader acme(endpoint_of(agent, "acme"));
   for (const char* file : {"/etc/passwd", "../../../../../../etc/passwd", "/proc/self/environ"}) {
-    const std::string model = OnnxModel()
-                                  .external_weight("w", 4, file)
-                                  .input("x", kFloat, {4})
-                                  .output("y", kFloat, {4})
-                                  .node("Add", {"x", "w"}, {"y"})
-                                  .file();
+    const std::string model = model_with_weights_in(file);
     const Answer answer = acme.model("thief", model);
     EXPECT_FALSE(answer.is_result()) << file;
   }

@@ -136,7 +136,7 @@ int main(int argc, char** argv) {
   write("hello", "usual", encoder.encode(Hello{.client = "vaccel/0.1.0"}));
   write("hello", "wide", encoder.encode(Hello{.version_min = 0, .version_max = 0xffff, .client = ""}));
   write("welcome", "usual", encoder.encode(Welcome{1, "vacceld 0.1.0", 1 << 28, 64}));
-  write("open_model", "usual", encoder.encode(OpenModel{"mobilenet"}));
+  write("open_model", "usual", encoder.encode(OpenModel{"mobilenet", true}));
   write("model_opened", "usual", encoder.encode(ModelOpened{3}));
   write("close_model", "usual", encoder.encode(CloseModel{3}));
   write("done", "usual", encoder.encode(Done{}));
