@@ -38,7 +38,7 @@ Agent::Agent(Reactor& reactor, Log& log, Config config, runtime::Catalogue catal
                  });
                },
            .detach = [this](const std::string& name, VmWatch::Done done) { detach(name, std::move(done)); }}),
-      own_workers_(reactor, log, config_, uploads_, quarantine_, metrics_, worker_arguments_) {
+      own_workers_(reactor, log, config_, uploads_, metrics_, worker_arguments_) {
   tenants_.apply(config_.tenants);
   uploads_.tidy();
 }
@@ -54,6 +54,11 @@ Agent::~Agent() {
   for (auto& worker : workers_)
     worker->stop();
   own_workers_.stop();
+}
+
+bool Agent::release(const std::string& subject) {
+  const bool of_all = quarantine_.release(subject);
+  return own_workers_.release(subject) || of_all;
 }
 
 Result<WorkerSlot*> Agent::own_worker(const std::string& tenant) {

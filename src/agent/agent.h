@@ -54,7 +54,8 @@ class Agent final : public SessionHost {
   /// @return what could not be changed, lines.
   Result<std::string> reload();
   [[nodiscard]] Tenants& tenants() { return tenants_; }
-  [[nodiscard]] Quarantine& quarantine() { return quarantine_; }
+  /// Lets a model, or "operator NAME", be used again that has ended workers. @return whether anything was held against it.
+  bool release(const std::string& subject);
   /// How things stand, with the part of a list that is asked for and goes into one body.
   [[nodiscard]] wire::StatusReport status(const wire::ReadStatus& read) const;
   /// All of it that is now, and what it has done until now.

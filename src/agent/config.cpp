@@ -133,18 +133,22 @@ void read_own_limits(TomlTable& table, uint64_t& memory_bytes, double& most_cpus
   }
 }
 
+void read_paths(TomlTable& table, const char* key, std::vector<std::string>& value) {
+  auto list = table.strings(key);
+  if (!list) return;
+  for (const std::string& path : *list) {
+    if (!path.starts_with('/')) table.mistake(key, "'" + printable(path) + "' is no absolute path");
+  }
+  value = std::move(*list);
+}
+
 void read_jail(TomlTable table, JailSettings& jail) {
   if (const auto enabled = table.boolean("enabled")) jail.enabled = *enabled;
   if (const auto require = table.boolean("require")) jail.require = *require;
   if (jail.require && !jail.enabled)
     table.mistake("require", "a jail that is switched off cannot be required");
   const auto paths = [&table](const char* key, std::vector<std::string>& value) {
-    auto list = table.strings(key);
-    if (!list) return;
-    for (const std::string& path : *list) {
-      if (!path.starts_with('/')) table.mistake(key, "'" + printable(path) + "' is no absolute path");
-    }
-    value = std::move(*list);
+    read_paths(table, key, value);
   };
   paths("read", jail.read);
   paths("write", jail.write);
@@ -166,6 +170,9 @@ void read_uploads(TomlTable table, const std::filesystem::path& folder, UploadSe
   if (uploads.backends.empty()) table.mistake("backends", "a model needs a backend to run it");
   take(table, "threads", 1, 256, uploads.threads);
   take(table, "idle_ms", 1, 86'400'000, uploads.idle_ms);
+  read_paths(table, "devices", uploads.devices);
+  if (const auto bytes = table.byte_size("bytes_per_second", 4096, wire::kMaxMemoryBytes))
+    uploads.bytes_per_second = *bytes;
   read_own_limits(table, uploads.memory_bytes, uploads.cpus);
 }
 

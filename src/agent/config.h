@@ -99,7 +99,9 @@ struct UploadSettings {
   uint32_t threads = 2;                                 ///< Calls that a tenant's worker runs at a time.
   uint64_t memory_bytes = uint64_t{2} << 30;            ///< Of a tenant's worker; 0: no limit.
   double cpus = 0;                                      ///< Likewise; 0: no limit.
-  int64_t idle_ms = 60'000;  ///< It is ended when it has had nothing to do for so long.
+  int64_t idle_ms = 60'000;                        ///< It is ended when it has had nothing to do for so long.
+  std::vector<std::string> devices;                ///< Patterns of those that tenants' workers may use.
+  uint64_t bytes_per_second = uint64_t{64} << 20;  ///< That one tenant may upload: the disk is everybody's.
   bool operator==(const UploadSettings&) const = default;
 };
 

@@ -75,6 +75,8 @@ directory = "uploads"
 max_bytes = "1M"
 max_models = 2
 backends = ["tflite"]
+devices = ["/dev/apex_*"]
+bytes_per_second = "2M"
 threads = 1
 memory = "512M"
 cpus = 0.5
@@ -128,8 +130,16 @@ max_pixels = 100
                                         .tasks = 100,
                                         .open_files = 64,
                                         .scratch_bytes = uint64_t{1} << 20}));
-  EXPECT_EQ(config->uploads,
-            (UploadSettings{folder_ / "uploads", 1 << 20, 2, {"tflite"}, 1, uint64_t{512} << 20, 0.5, 10}));
+  EXPECT_EQ(config->uploads, (UploadSettings{folder_ / "uploads",
+                                             1 << 20,
+                                             2,
+                                             {"tflite"},
+                                             1,
+                                             uint64_t{512} << 20,
+                                             0.5,
+                                             10,
+                                             {"/dev/apex_*"},
+                                             2 << 20}));
   EXPECT_EQ(config->backends, std::vector<std::string>{"onnxruntime"});
 }
 

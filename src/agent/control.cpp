@@ -185,7 +185,7 @@ class Control::Client {
   Status handle_lift_quarantine(uint64_t id) {
     const auto lift = wire::decode_lift_quarantine(channel_.body());
     if (!lift) return lift.error();
-    if (!control_.agent_.quarantine().release(lift->subject)) {
+    if (!control_.agent_.release(lift->subject)) {
       return failure(VACCEL_NOT_FOUND, "nothing is held against '%s'", printable(lift->subject).c_str());
     }
     send(id, wire::Done{});

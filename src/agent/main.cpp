@@ -117,6 +117,7 @@ Status become_user_of(const agent::Config& config) {
     add(endpoint.path);
   if (config.control) add(*config.control);
   if (config.metrics) add(config.metrics->path);
+  if (!config.uploads.directory.empty()) folders.push_back(config.uploads.directory);
   return agent::become_user(config.user, folders);
 }
 

@@ -29,7 +29,7 @@ Status become_user(const std::string& name, const std::vector<std::filesystem::p
   for (const std::filesystem::path& folder : folders) {
     if (::mkdir(folder.c_str(), 0755) != 0)
       continue;  // it is there, or that shows when something is to be made in it
-    if (::chown(folder.c_str(), entry.pw_uid, entry.pw_gid) != 0)
+    if (::lchown(folder.c_str(), entry.pw_uid, entry.pw_gid) != 0)
       return failure(VACCEL_PERMISSION_DENIED, "user: cannot give %s to '%s': %s", folder.c_str(),
                      printable(name).c_str(), errno_text(errno).c_str());
   }

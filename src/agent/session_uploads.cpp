@@ -77,6 +77,10 @@ Status Session::handle_upload_operator(wire::Call call) {
     return failure(VACCEL_PERMISSION_DENIED, "tenant '%s' may not have models of its own",
                    origin_.tenant->name().c_str());
   }
+  if (!host_.uploads().enabled()) {
+    return failure(VACCEL_UNIMPLEMENTED,
+                   "this agent takes no models of its clients' own; its operator can allow them: [uploads]");
+  }
   if (call.operator_name == kUpload) return handle_upload(std::move(call));
   if (!call.inputs.empty())
     return failure(VACCEL_INVALID_ARGUMENT, "operator '%s' takes no tensors", call.operator_name.c_str());
@@ -100,16 +104,17 @@ Status Session::handle_upload(wire::Call call) {
                    "operator '%s' takes uint8 tensors of at most %llu bytes, that lie in no device buffer",
                    kUpload, static_cast<unsigned long long>(kMostPieceBytes));
   }
-  if (header.payload_bytes > 0 &&
-      (data == nullptr || data->segment != wire::Segment::kPayload ||
-       data->bytes > header.payload_bytes - std::min(header.payload_bytes, data->offset))) {
-    return failure(VACCEL_INVALID_ARGUMENT, "the payload is not what the call says");
+  // All of the payload is the piece: what the tenant is charged for, and no more than that.
+  if (header.payload_bytes > 0 && (data == nullptr || data->segment != wire::Segment::kPayload ||
+                                   data->offset != 0 || data->bytes != header.payload_bytes)) {
+    return failure(VACCEL_INVALID_ARGUMENT,
+                   "operator '%s' takes a payload that is its tensor, and nothing else", kUpload);
   }
   auto taken = origin_.tenant->take(Resource::kBytes, data != nullptr ? data->bytes : 0);
   if (!taken) return taken.error();
   own_.taken = std::move(*taken);
   own_.piece = UploadStore::Piece{std::move(*sha256), *bytes, *offset};
-  own_.data_offset = data != nullptr ? data->offset : 0;
+  own_.data_offset = data != nullptr && data->bytes > 0 ? data->offset : 0;
   own_.data_bytes = data != nullptr ? data->bytes : 0;
   own_.metrics = metrics_.calls_of(kUpload, {}, host_.workers());
   own_.request_id = header.request_id;
@@ -175,16 +180,29 @@ Status Session::handle_put_model(const wire::Call& call) {
   const auto files = text_of(call, "files");
   if (!name) return name.error();
   if (!files) return files.error();
+  if (other_requests_ >= host_.limits().max_calls_in_flight) {
+    return failure(VACCEL_RESOURCE_EXHAUSTED, "%u requests of this session are in flight; that is the limit",
+                   other_requests_);
+  }
+  auto taken = origin_.tenant->take(Resource::kCalls);
+  if (!taken) return taken.error();
   const std::string tenant = origin_.tenant->name();
-  auto worker = host_.own_worker(tenant);
-  if (!worker) return worker.error();
   const bool was_there = host_.uploads().has(tenant, *name);
   if (Status status = host_.uploads().put(tenant, *name, files_in(*files)); !status.ok()) return status;
-  const uint64_t id = channel_.header().request_id;
+  const std::string model = kOwnPrefix + *name;
+  auto worker = host_.own_worker(tenant);
+  if (!worker) return worker.error();
   ++other_requests_;
-  // What follows may outlive the session: a model that cannot be loaded goes all the same.
-  const auto done = [self = self_, &host = host_, id, tenant, name = *name, was_there](Status status) {
-    if (!status.ok() && !was_there) (void)host.uploads().remove(tenant, name);
+  // What follows may outlive the session: a model that cannot be loaded goes all the same. One that was not loaded for another
+  // reason stays: trying again may help.
+  const auto done = [self = self_, &host = host_, slot = *worker, id = channel_.header().request_id, tenant,
+                     name = *name, model, was_there,
+                     call_of_tenant = std::make_shared<Taken>(std::move(*taken))](const Status& status) {
+    if (!status.ok() && !was_there && !slot->state_of(model).problem.empty()) {
+      (void)host.uploads().remove(tenant, name);
+      slot->forget_model(model);
+    }
+    call_of_tenant->give_back();
     Session* const session = *self;
     if (session == nullptr) return;
     --session->other_requests_;
@@ -195,13 +213,12 @@ Status Session::handle_put_model(const wire::Call& call) {
     }
     if (session->draining_) session->drain();
   };
-  (*worker)->read_catalogue_again(
-      [slot = *worker, of = origin_.tenant, model = kOwnPrefix + *name, done](Status status) {
-        if (!status.ok()) return done(std::move(status));
-        WorkerRequest request{.message = wire::OpenModel{model}, .model = model, .tenant = of, .done = {}};
-        request.done = [done](WorkerReply reply) { done(std::move(reply.status)); };
-        slot->submit(std::move(request));
-      });
+  (*worker)->read_catalogue_again([slot = *worker, of = origin_.tenant, model, done](const Status& status) {
+    if (!status.ok()) return done(status);
+    WorkerRequest request{.message = wire::OpenModel{model}, .model = model, .tenant = of, .done = {}};
+    request.done = [done](const WorkerReply& reply) { done(reply.status); };
+    slot->submit(std::move(request));
+  });
   return {};
 }
 

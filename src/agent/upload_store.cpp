@@ -11,6 +11,7 @@
 #include <chrono>
 #include <set>
 
+#include "core/clock.h"
 #include "core/unique_fd.h"
 #include "runtime/catalogue.h"
 
@@ -87,6 +88,17 @@ bool is_same_file(const fs::path& one, const fs::path& other) {
          a.st_dev == b.st_dev;
 }
 
+std::set<ino_t> inodes_in(const fs::path& folder) {
+  std::set<ino_t> inodes;
+  std::error_code error;
+  for (fs::directory_iterator entries(folder, error), end; !error && entries != end;
+       entries.increment(error)) {
+    struct stat status {};
+    if (::lstat(entries->path().c_str(), &status) == 0) inodes.insert(status.st_ino);
+  }
+  return inodes;
+}
+
 size_t count_of(const fs::path& folder) {
   std::error_code error;
   size_t count = 0;
@@ -117,8 +129,8 @@ Result<fs::path> UploadStore::catalogue_of(const std::string& tenant) const {
   return models_of(tenant);
 }
 
-// Whether a new file is within the quota. What has been announced counts as if it were there.
-Status UploadStore::admit(const std::string& tenant, const Piece& piece) const {
+// What has been announced counts as if it were there. @return bytes, and files.
+std::pair<uint64_t, size_t> UploadStore::usage_of(const std::string& tenant) const {
   uint64_t used = 0;
   size_t count = 0;
   std::error_code error;
@@ -128,15 +140,55 @@ Status UploadStore::admit(const std::string& tenant, const Piece& piece) const {
     used += announced ? *announced : size_of(entries->path()).value_or(0);
     ++count;
   }
-  if (piece.bytes > settings_.max_bytes || used > settings_.max_bytes - piece.bytes) {
-    return failure(VACCEL_RESOURCE_EXHAUSTED,
-                   "%llu bytes are over this tenant's quota for models: it has %llu of %llu bytes",
-                   static_cast<unsigned long long>(piece.bytes), static_cast<unsigned long long>(used),
-                   static_cast<unsigned long long>(settings_.max_bytes));
+  return {used, count};
+}
+
+// Whether a new file is within the quota. Uploads that nobody has gone on with for an hour make way.
+Status UploadStore::admit(const std::string& tenant, const Piece& piece) const {
+  const size_t most_files = settings_.max_models * kFilesForEachModel;
+  const auto fits = [&](const std::pair<uint64_t, size_t>& usage) {
+    return piece.bytes <= settings_.max_bytes && usage.first <= settings_.max_bytes - piece.bytes &&
+           usage.second < most_files;
+  };
+  auto usage = usage_of(tenant);
+  if (!fits(usage)) {
+    remove_parts_before(tenant, fs::file_time_type::clock::now() - std::chrono::hours(1));
+    usage = usage_of(tenant);
   }
-  if (count >= settings_.max_models * kFilesForEachModel)
+  if (fits(usage)) return {};
+  if (usage.second >= most_files)
     return failure(VACCEL_RESOURCE_EXHAUSTED, "this tenant has %zu files of models; that is the limit",
-                   count);
+                   usage.second);
+  return failure(VACCEL_RESOURCE_EXHAUSTED,
+                 "%llu bytes are over this tenant's quota for models: it has %llu of %llu bytes",
+                 static_cast<unsigned long long>(piece.bytes), static_cast<unsigned long long>(usage.first),
+                 static_cast<unsigned long long>(settings_.max_bytes));
+}
+
+void UploadStore::remove_parts_before(const std::string& tenant, fs::file_time_type moment) const {
+  std::error_code error;
+  for (fs::directory_iterator files(files_of(tenant), error), end; !error && files != end;
+       files.increment(error)) {
+    std::error_code ignored;
+    if (files->path().string().ends_with(kPart) && files->last_write_time(ignored) < moment && !ignored)
+      fs::remove(files->path(), ignored);
+  }
+}
+
+// A second's worth may come at once, and a piece of any size that is allowed when nothing came for a while.
+Status UploadStore::count_bytes(const std::string& tenant, uint64_t bytes) const {
+  const auto rate = static_cast<double>(settings_.bytes_per_second);
+  const int64_t now = now_ns();
+  const auto [entry, is_new] = allowances_.try_emplace(tenant, Allowance{rate, now});
+  Allowance& left = entry->second;
+  left.bytes = std::min(rate, left.bytes + rate * static_cast<double>(now - left.at_ns) / 1e9);
+  left.at_ns = now;
+  if (left.bytes <= 0) {
+    return failure(VACCEL_RESOURCE_EXHAUSTED, "this tenant uploads more than %llu bytes a second",
+                   static_cast<unsigned long long>(settings_.bytes_per_second))
+        .with_retry_after(static_cast<uint64_t>(-left.bytes / rate * 1e6) + 1000);
+  }
+  left.bytes -= static_cast<double>(bytes);  // into debt, which the next one waits for
   return {};
 }
 
@@ -159,12 +211,16 @@ Result<uint64_t> UploadStore::append(const std::string& tenant, const Piece& pie
     if (Status status = admit(tenant, piece); !status.ok()) return Unexpected{std::move(status)};
   }
   const uint64_t have = known.value_or(0);
-  if (bytes.empty() || piece.offset != have) return have;
-  if (bytes.size() > piece.bytes - have)
+  if (have != piece.bytes && (bytes.empty() || piece.offset != have)) return have;
+  if (have != piece.bytes && bytes.size() > piece.bytes - have)
     return fail(VACCEL_INVALID_ARGUMENT, "%zu bytes at %llu are beyond the file's %llu", bytes.size(),
                 static_cast<unsigned long long>(have), static_cast<unsigned long long>(piece.bytes));
-  if (Status status = write_at(part, have, bytes); !status.ok()) return Unexpected{std::move(status)};
-  const uint64_t now = have + bytes.size();
+  uint64_t now = have;
+  if (have != piece.bytes) {
+    if (Status status = count_bytes(tenant, bytes.size()); !status.ok()) return Unexpected{std::move(status)};
+    if (Status status = write_at(part, have, bytes); !status.ok()) return Unexpected{std::move(status)};
+    now += bytes.size();
+  }
   if (now == piece.bytes && ::rename(part.c_str(), (files / piece.sha256).c_str()) != 0)
     return fail(VACCEL_UNAVAILABLE, "the agent cannot store it: %s", errno_text(errno).c_str());
   return now;
@@ -226,15 +282,19 @@ Status UploadStore::put(const std::string& tenant, const std::string& name,
 Status UploadStore::remove(const std::string& tenant, const std::string& name) const {
   if (!has(tenant, name))
     return failure(VACCEL_NOT_FOUND, "no model '%s%s'", kOwnPrefix, printable(name).c_str());
+  const fs::path place = models_of(tenant) / name;
+  const std::set<ino_t> files = inodes_in(place);
   std::error_code error;
-  fs::remove_all(models_of(tenant) / name, error);
-  remove_unused_files(tenant);
+  fs::remove_all(place, error);
+  // Others that no model has may be about to become one.
+  remove_unused_files(tenant, [&files](const struct stat& status) { return files.contains(status.st_ino); });
   return error ? failure(VACCEL_UNAVAILABLE, "the agent cannot remove it: %s", error.message().c_str())
                : Status();
 }
 
 // Whole files that have no other name.
-void UploadStore::remove_unused_files(const std::string& tenant) const {
+void UploadStore::remove_unused_files(const std::string& tenant,
+                                      const std::function<bool(const struct stat&)>& wanted) const {
   std::error_code error;
   for (fs::directory_iterator entries(files_of(tenant), error), end; !error && entries != end;
        entries.increment(error)) {
@@ -242,7 +302,7 @@ void UploadStore::remove_unused_files(const std::string& tenant) const {
     const fs::path& file = entries->path();
     if (file.string().ends_with(kPart) || ::lstat(file.c_str(), &status) != 0 || status.st_nlink > 1)
       continue;
-    ::unlink(file.c_str());
+    if (wanted(status)) ::unlink(file.c_str());
   }
 }
 
@@ -253,14 +313,9 @@ void UploadStore::tidy() const {
   for (fs::directory_iterator tenants(settings_.directory, error), end; !error && tenants != end;
        tenants.increment(error)) {
     const std::string tenant = tenants->path().filename().string();
-    remove_unused_files(tenant);
+    remove_unused_files(tenant, [](const struct stat&) { return true; });
+    remove_parts_before(tenant, day_ago);
     std::error_code within;
-    for (fs::directory_iterator files(files_of(tenant), within); !within && files != end;
-         files.increment(within)) {
-      std::error_code ignored;
-      if (files->path().string().ends_with(kPart) && files->last_write_time(ignored) < day_ago)
-        fs::remove(files->path(), ignored);
-    }
     for (fs::directory_iterator models(models_of(tenant), within); !within && models != end;
          models.increment(within)) {
       std::error_code ignored;

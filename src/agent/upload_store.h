@@ -10,8 +10,12 @@
 // Nothing here looks into a file, and nothing waits for a disk other than as write() does.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <span>
 #include <string>
 #include <utility>
@@ -37,7 +41,7 @@ class UploadStore {
   [[nodiscard]] bool enabled() const { return !settings_.directory.empty(); }
   [[nodiscard]] const UploadSettings& settings() const { return settings_; }
 
-  /// Removes what an earlier agent left half done: files that no model has, and parts of a day ago.
+  /// Removes what an earlier agent left half done: files that no model has, and parts that nobody has gone on with for a day.
   void tidy() const;
 
   /// A piece of a file. With no bytes: a question.
@@ -47,7 +51,7 @@ class UploadStore {
     uint64_t offset = 0;  ///< Where these go.
   };
   /// Appends a piece, if it is the next one. @return how many bytes of the file are there now: where to go on.
-  /// INVALID_ARGUMENT; RESOURCE_EXHAUSTED: the quota, or the disk.
+  /// INVALID_ARGUMENT; RESOURCE_EXHAUSTED: the quota, the disk, or too much in too short a time, with when to try again.
   [[nodiscard]] Result<uint64_t> append(const std::string& tenant, const Piece& piece,
                                         std::span<const std::byte> bytes) const;
 
@@ -75,9 +79,20 @@ class UploadStore {
   }
   [[nodiscard]] Status make_folders(const std::string& tenant) const;
   [[nodiscard]] Status admit(const std::string& tenant, const Piece& piece) const;
-  void remove_unused_files(const std::string& tenant) const;
+  void remove_unused_files(const std::string& tenant,
+                           const std::function<bool(const struct stat&)>& wanted) const;
+  void remove_parts_before(const std::string& tenant, std::filesystem::file_time_type moment) const;
+  [[nodiscard]] std::pair<uint64_t, size_t> usage_of(const std::string& tenant) const;
 
+  [[nodiscard]] Status count_bytes(const std::string& tenant, uint64_t bytes) const;
+
+  // What a tenant may still send now.
+  struct Allowance {
+    double bytes = 0;
+    int64_t at_ns = 0;
+  };
   const UploadSettings settings_;
+  mutable std::map<std::string, Allowance> allowances_;  // by tenant
 };
 
 }  // namespace vaccel::agent

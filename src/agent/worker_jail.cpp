@@ -13,21 +13,9 @@ namespace fs = std::filesystem;
 
 // Libraries, what they read to find each other, and what they ask about the machine.
 constexpr const char* kOfTheSystem[] = {
-    "/lib",
-    "/lib64",
-    "/usr/lib",
-    "/usr/lib64",
-    "/usr/local/lib",
-    "/usr/share",
-    "/etc/ld.so.cache",
-    "/etc/ld.so.conf",
-    "/etc/ld.so.conf.d",
-    "/etc/alternatives",
-    "/etc/OpenCL",
-    "/etc/localtime",
-    "/sys/devices/system",
-    "/sys/fs/cgroup",
-};
+    "/lib",        "/lib64",           "/usr/lib",           "/usr/lib64",        "/usr/local/lib",
+    "/usr/share",  "/etc/ld.so.cache", "/etc/ld.so.conf",    "/etc/ld.so.conf.d", "/etc/alternatives",
+    "/etc/OpenCL", "/etc/localtime",   "/sys/devices/system"};
 constexpr const char* kPlainDevices[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random",
                                          "/dev/urandom"};
 // OpenCL's compilers link what they have compiled.
@@ -40,6 +28,13 @@ std::vector<fs::path> that_fit(const std::string& pattern) {
     found.assign(paths.gl_pathv, paths.gl_pathv + paths.gl_pathc);
   ::globfree(&paths);
   return found;
+}
+
+void add_devices(const std::vector<std::string>& patterns, std::vector<fs::path>& devices) {
+  for (const std::string& pattern : patterns) {
+    const auto found = that_fit(pattern);
+    devices.insert(devices.end(), found.begin(), found.end());
+  }
 }
 
 // A folder with libraries: links in it lead to where others lie.
@@ -94,10 +89,7 @@ jail::Policy common_policy(const Config& config, const std::vector<std::string>&
   }
   policy.readable.insert(policy.readable.end(), config.backend_paths.begin(), config.backend_paths.end());
   policy.readable.insert(policy.readable.end(), settings.read.begin(), settings.read.end());
-  for (const std::string& pattern : settings.devices) {
-    const auto found = that_fit(pattern);
-    policy.devices.insert(policy.devices.end(), found.begin(), found.end());
-  }
+  add_devices(settings.devices, policy.devices);
   const bool compiles = backends.empty() || std::ranges::find(backends, "opencl") != backends.end();
   if (compiles) {
     for (const char* linker : kLinkers)
@@ -123,6 +115,10 @@ jail::Policy policy_of_workers(const Config& config) {
 jail::Policy policy_of_own_worker(const Config& config, const std::filesystem::path& catalogue) {
   jail::Policy policy = common_policy(config, config.uploads.backends);
   policy.readable.push_back(catalogue);
+  // What is shared with others' workers would be a way to them; and drivers are large, and not for everybody.
+  policy.writable.clear();
+  policy.devices.assign(std::begin(kPlainDevices), std::end(kPlainDevices));
+  add_devices(config.uploads.devices, policy.devices);
   policy.memory_bytes = config.uploads.memory_bytes;
   policy.cpus = config.uploads.cpus;
   return policy;

@@ -21,6 +21,9 @@ constexpr int64_t kStableNs = 5'000'000'000;  // a process that lived this long 
 constexpr uint32_t kMostOperators = 4096;     // that a worker is asked for
 constexpr size_t kMostBytesOfOperators = size_t{1} << 20;
 constexpr uint64_t kMaxInlinePayload = uint64_t{1} << 20;
+constexpr size_t kMostProblems = 1024;  // of models, that are remembered
+constexpr int kFramesAtOnce = 256;      // taken in from a worker before others have their turn
+constexpr size_t kMostUnsentBytes = size_t{32} << 20;
 /// Warm memory is kept for the next calls. What lies above is given back once nobody has needed it for a while: at once would
 /// have those who take turns in it take its pages anew for each call.
 constexpr uint64_t kKeepBelow = uint64_t{64} << 20;
@@ -204,19 +207,27 @@ void WorkerSlot::ask_for_operators(Told told) {
 }
 
 void WorkerSlot::stop() {
+  stop_within(kEndTimeoutMs);
+}
+
+void WorkerSlot::stop_at_once() {
+  stop_within(0);
+}
+
+void WorkerSlot::stop_within(int timeout_ms) {
   stopping_ = true;
   reactor_.cancel(restart_timer_);
   if (!process_) return;
   forget_process();
   ready_ = false;
-  process_->end(kEndTimeoutMs);
+  process_->end(timeout_ms);
   process_.reset();
   options_.metrics.worker_ended(WorkerEnd::kStopped);
 }
 
 void WorkerSlot::on_exit() {
-  drain_channel(/*ring_only=*/false);  // what it said before it died
-  ready_ = false;                      // also if that was its greeting
+  drain_channel(/*ring_only=*/false, Frames::kAll);  // what it said before it died
+  ready_ = false;                                    // also if that was its greeting
   forget_process();
   windows_.clear();
   const pid_t pid = process_->pid();
@@ -236,7 +247,10 @@ void WorkerSlot::on_exit() {
   if (!stopping_ && !rested) log_.error("worker %u, pid %d, %s", options_.index, pid, why.c_str());
   if (!stopping_ && !from_outside && !rested) note_suspects();
   lose_what_ran(why);
-  if (rested) return run_if_wanted();  // something may have come meanwhile
+  if (rested) {
+    trim_all();
+    return run_if_wanted();  // something may have come meanwhile
+  }
   if (!stopping_ && (!runs_on_demand() || !queue_.empty())) launch_again();
 }
 
@@ -247,8 +261,7 @@ void WorkerSlot::lose_what_ran(const std::string& why) {
   reactor_.cancel(watch_timer_);
   ping_ = 0;
   for (const auto& [name, model] : std::exchange(models_, {})) {
-    if (model.state == LoadedModel::State::kLoading)
-      fail_lane(name, failure(VACCEL_UNAVAILABLE, "the worker %s while it loaded the model", why.c_str()));
+    if (model.state == LoadedModel::State::kLoading) lose_load(name, why);
   }
   const uint64_t culprit = std::exchange(culprit_, 0);
   for (auto& [id, running] : std::exchange(running_, {})) {
@@ -260,6 +273,13 @@ void WorkerSlot::lose_what_ran(const std::string& why) {
                 culprit == 0 || culprit == id ? " during this call" : ", which another call had led to");
     if (running.loading.empty() && running.request.done) running.request.done(std::move(reply));
   }
+}
+
+// Told before those that wait hear of it: they may ask why.
+void WorkerSlot::lose_load(const std::string& name, const std::string& why) {
+  const Status status = failure(VACCEL_UNAVAILABLE, "the worker %s while it loaded the model", why.c_str());
+  if (load_problems_.size() < kMostProblems) load_problems_[name] = status.message();
+  fail_lane(name, status);
 }
 
 void WorkerSlot::launch_again() {
@@ -274,7 +294,7 @@ void WorkerSlot::launch_again() {
     if (Status status = launch(); !status.ok()) {
       process_.reset();
       finish_greeting(std::move(status));
-      launch_again();
+      if (!runs_on_demand() || !queue_.empty()) launch_again();
     }
   });
 }
@@ -289,6 +309,9 @@ Status WorkerSlot::send_body(wire::Kind kind, uint64_t id, std::span<const std::
                    wire::kind_name(kind), body.size(), wire::kMaxBodyBytes);
   }
   Status status = process_->channel().send(kind, id, body, {}, nullptr);
+  // A worker reads whatever it computes: one of its threads always does.
+  if (process_->channel().unsent_bytes() > kMostUnsentBytes && end_reason_.empty())
+    end_process("it does not read what it is sent");
   reactor_.look_at(*this);  // an answer may be here soon
   update_interest();
   return status;
@@ -311,7 +334,7 @@ void WorkerSlot::on_channel(uint32_t events) {
 }
 
 void WorkerSlot::take_in(bool ring_only) {
-  if (!drain_channel(ring_only)) {
+  if (!drain_channel(ring_only, Frames::kSome)) {
     // Wait for the process's end without being woken by the closed channel; one that closed it without ending
     // is ended.
     reactor_.look_away(*this);
@@ -324,8 +347,9 @@ void WorkerSlot::take_in(bool ring_only) {
 }
 
 // Takes in what has arrived; false: the channel is of no more use.
-bool WorkerSlot::drain_channel(bool ring_only) {
-  for (;;) {
+bool WorkerSlot::drain_channel(bool ring_only, Frames frames) {
+  // One that has been taken over may talk without end, and others wait for the loop.
+  for (int turn = 0; frames == Frames::kAll || turn < kFramesAtOnce; ++turn) {
     const auto event =
         ring_only ? process_->channel().receive_from_ring() : process_->channel().receive(false);
     if (!event || *event == channel::Event::kClosed) {
@@ -349,6 +373,10 @@ bool WorkerSlot::drain_channel(bool ring_only) {
       return false;
     }
   }
+  reactor_.defer([this, of = process_count_] {
+    if (process_ && of == process_count_) on_channel(0);
+  });
+  return true;
 }
 
 Status WorkerSlot::handle_frame() {
@@ -485,6 +513,14 @@ void WorkerSlot::trim() {
   }
   peak_end_ = call_allocator_.used_end();
   if (warm_end_ > kKeepBelow) trim_timer_ = reactor_.after_ms(kTrimMs, [this] { trim(); });
+}
+
+// Of one that rests: all but what calls that wait have there.
+void WorkerSlot::trim_all() {
+  const uint64_t used = call_allocator_.used_end();
+  if (warm_end_ > used) calls_.forget(used, warm_end_ - used);
+  warm_end_ = used;
+  peak_end_ = used;
 }
 
 void WorkerSlot::give_back(const WorkerProcess& process, const std::vector<uint64_t>& offsets) {

@@ -95,6 +95,7 @@ class WorkerSlot final : public Polled {
     uint32_t threads = 8;
     uint64_t segment_bytes = 0;
     uint32_t index = 0;
+    std::string label;         ///< What stands for its models' names in metrics; "": they do themselves.
     uint32_t spin_us = 50;     ///< The longest that the worker spins before it sleeps.
     std::string cpus;          ///< Those it runs on, "0-3,8"; "": all.
     std::string device;        ///< GPUs that it sees, as CUDA_VISIBLE_DEVICES has it; "": all.
@@ -117,6 +118,8 @@ class WorkerSlot final : public Polled {
   void start(std::move_only_function<void(Status)> ready);
   /// Lets the process end; nothing is restarted any more.
   void stop();
+  /// The same, and does not wait for the process: for one that may not mean to end.
+  void stop_at_once();
   /// Has the process read its catalogue again; `done` is called when it has, or when there is no process: the next one reads it anyway.
   void read_catalogue_again(std::move_only_function<void(Status)> done);
   /// A model has changed, or gone: it is unloaded as soon as nobody uses it.
@@ -232,9 +235,11 @@ class WorkerSlot final : public Polled {
   WorkerSlot(Reactor& reactor, Log& log, Options options, channel::Segment calls);
   Status launch();
   void launch_again();
+  void stop_within(int timeout_ms);
   void on_channel(uint32_t events);
   void take_in(bool ring_only);
-  bool drain_channel(bool ring_only);
+  enum class Frames { kSome, kAll };
+  bool drain_channel(bool ring_only, Frames frames);
   void on_exit();
   Status handle_frame();
   Status handle_result(const wire::Header& header);
@@ -248,6 +253,7 @@ class WorkerSlot final : public Polled {
   void start_own(uint64_t id, decltype(WorkerRequest::message) message,
                  std::move_only_function<void(WorkerReply)> done);
   void lose_what_ran(const std::string& why);
+  void lose_load(const std::string& name, const std::string& why);
   [[nodiscard]] Status check(Queue::Entry& entry, int64_t now) const;
   [[nodiscard]] Status check_deadline(const Queue::Entry& entry, const Experience& known, int64_t now) const;
   void dispatch(Queue::Entry entry, int64_t now);
@@ -288,6 +294,7 @@ class WorkerSlot final : public Polled {
   Status import_window(const Window& window);
   void forget_process();
   void trim();
+  void trim_all();
   void give_back(const WorkerProcess& process, const std::vector<uint64_t>& offsets);
   void update_interest();
 

@@ -63,7 +63,7 @@ void WorkerSlot::finish_loading(const std::string& name, const WorkerReply& repl
   const auto entry = models_.find(name);
   if (entry == models_.end()) return;
   LoadedModel& model = entry->second;
-  options_.metrics.model_loaded(name, reply.status.ok());
+  options_.metrics.model_loaded(options_.label.empty() ? name : options_.label, reply.status.ok());
   if (!reply.status.ok()) {
     load_problems_[name] = reply.status.message();
     log_.client_line(ClientLine::kModel, LogLevel::kWarning, {.model = name},
@@ -102,7 +102,7 @@ void WorkerSlot::fail_lane(const std::string& name, const Status& status) {
 // ---- A catalogue that changes
 
 void WorkerSlot::read_catalogue_again(std::move_only_function<void(Status)> done) {
-  if (!ready_) return done({});
+  if (!process_ || resting_ || !end_reason_.empty()) return done({});
   const uint64_t id = next_id_++;
   (void)send(id, wire::Reload{});
   start_own(id, wire::OpenModel{},
@@ -134,6 +134,7 @@ void WorkerSlot::forget_model(const std::string& name) {
   known_models_.erase(name);
   load_problems_.erase(name);
   preloaded_.erase(name);
+  if (is_idle(name)) lanes_.erase(name);
   const auto model = models_.find(name);
   if (model == models_.end() || !process_) return;
   if (model->second.state == LoadedModel::State::kLoaded && is_idle(name)) return unload(name);

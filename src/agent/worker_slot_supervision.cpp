@@ -13,6 +13,8 @@ namespace {
 /// While it has anything to do, a worker is asked so often whether it lives, and looked at for calls that run too long.
 constexpr int64_t kWatchMs = 500;
 constexpr int64_t kMillisecond = 1'000'000;
+/// Between two starts of a process that runs on demand, without waiting.
+constexpr int64_t kRestNs = 1'000 * kMillisecond;
 /// For a process to say that it is there, and for a model to load.
 constexpr int64_t kStartTimeoutNs = 120'000 * kMillisecond;
 constexpr int64_t kLoadTimeoutNs = 600'000 * kMillisecond;
@@ -65,19 +67,21 @@ void WorkerSlot::supervise() {
 int64_t WorkerSlot::time_limit_of(const Running& running) const {
   if (!running.loading.empty()) return kLoadTimeoutNs;
   if (!running.counted) return ready_ ? 0 : kStartTimeoutNs;
-  if (options_.ends_late_calls && running.request.deadline_ns != 0) {
-    // It was told to stop at its deadline (session.cpp), and has had a moment to do so.
-    const int64_t left_ns = running.request.deadline_ns - running.started_ns;
-    return std::max<int64_t>(left_ns, 0) + kWatchMs * kMillisecond;
-  }
   const int64_t of_model = running.lane.empty() ? 0 : options_.settings_of(running.lane).max_run_ms;
-  return (of_model != 0 ? of_model : options_.supervision.max_run_ms) * kMillisecond;
+  const int64_t most_ns = (of_model != 0 ? of_model : options_.supervision.max_run_ms) * kMillisecond;
+  if (!options_.ends_late_calls || running.request.deadline_ns == 0) return most_ns;
+  // It was told to stop at its deadline (session.cpp), and has had a moment to do so.
+  const int64_t left_ns = std::max<int64_t>(running.request.deadline_ns - running.started_ns, 0);
+  const int64_t late_ns = left_ns + kWatchMs * kMillisecond;
+  return most_ns == 0 ? late_ns : std::min(late_ns, most_ns);
 }
 
 // ---- A slot that has a process only while somebody needs one
 
 void WorkerSlot::run_if_wanted() {
   if (!runs_on_demand() || process_ || stopping_ || restart_timer_.set() || queue_.empty()) return;
+  // One that has just ended is not started at the pace at which somebody calls.
+  if (process_count_ > 0 && now_ns() - launched_ns_ < kRestNs) return launch_again();
   failures_ = 0;
   if (Status status = launch(); !status.ok()) {
     process_.reset();

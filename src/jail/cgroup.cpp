@@ -86,17 +86,18 @@ Status write_value(const std::filesystem::path& file, const std::string& value) 
                  errno_text(errno).c_str());
 }
 
-// Of version 2 a group has either processes or groups with limits: this process goes into one of its own, once.
+// Of version 2 a group has either processes or groups with limits: this process, and workers that it has started without, go into one of
+// their own.
 Status make_divisible(Place& place, const std::string& controller) {
-  const std::filesystem::path own = place.folder / (kPrefix + std::string("agent"));
+  const std::string own_name = kPrefix + std::string("agent");
+  if (place.folder.filename() == own_name) place.folder = place.folder.parent_path();
+  const std::filesystem::path own = place.folder / own_name;
   std::error_code error;
-  if (place.folder.filename() == own.filename()) {
-    place.folder = place.folder.parent_path();
-  } else {
-    std::filesystem::create_directory(own, error);
-    if (error) return failure(VACCEL_UNAVAILABLE, "cannot make %s: %s", own.c_str(), error.message().c_str());
-    if (Status status = write_value(own / "cgroup.procs", std::to_string(::getpid())); !status.ok())
-      return status;
+  std::filesystem::create_directory(own, error);
+  if (error) return failure(VACCEL_UNAVAILABLE, "cannot make %s: %s", own.c_str(), error.message().c_str());
+  std::ifstream processes(place.folder / "cgroup.procs");
+  for (pid_t pid = 0; processes >> pid;) {
+    if (Status status = write_value(own / "cgroup.procs", std::to_string(pid)); !status.ok()) return status;
   }
   return write_value(place.folder / "cgroup.subtree_control", "+" + controller);
 }

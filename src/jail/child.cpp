@@ -133,7 +133,7 @@ void Child::run(const Ends& ends, char* const* arguments, char* const* environme
                                         : set_limit(report, RLIMIT_CORE, 0, "core files");
   if (confined && place_descriptors(report, ends.told)) {
     ::execve(program_.c_str(), arguments, environment);
-    report.failed("run it");
+    report.failed(kRunStep);
   }
   ::_exit(kNotStarted);
 }

@@ -18,6 +18,9 @@
 
 namespace vaccel::jail {
 
+/// The step that a report names when the program itself could not be begun.
+inline constexpr const char* kRunStep = "run it";
+
 class Child {
  public:
   Child(const Policy& policy, const std::filesystem::path& program);

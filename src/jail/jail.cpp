@@ -46,11 +46,24 @@ std::string read_all(int fd) {
   }
 }
 
-// What the agent was told for itself is nothing to hand on.
-bool is_agents_own(const std::string& variable) {
-  constexpr const char* kNames[] = {
-      "NOTIFY_SOCKET=",  "WATCHDOG_", "LISTEN_", "CREDENTIALS_DIRECTORY=", "INVOCATION_ID=",
-      "JOURNAL_STREAM=", "SSH_",      "DBUS_",   "XDG_RUNTIME_DIR=",       "HOME="};
+// Where libraries lie, and how frameworks are set up. The rest is the agent's own: it may hold secrets.
+bool is_handed_on(const std::string& variable) {
+  constexpr const char* kNames[] = {"PATH=",         "LD_",
+                                    "LANG=",         "LC_",
+                                    "TZ=",           "OMP_",
+                                    "GOMP_",         "KMP_",
+                                    "MKL_",          "OPENBLAS_",
+                                    "BLIS_",         "CUDA_",
+                                    "NVIDIA_",       "HIP_",
+                                    "ROCR_",         "OCL_",
+                                    "OPENCL_",       "POCL_",
+                                    "ORT_",          "TF_",
+                                    "TORCH_",        "PYTORCH_",
+                                    "OPENCV_",       "EDGETPU_",
+                                    "MALLOC_",       "GLIBC_TUNABLES=",
+                                    "ASAN_OPTIONS=", "UBSAN_OPTIONS=",
+                                    "TSAN_OPTIONS=", "LSAN_OPTIONS=",
+                                    "VACCEL_"};
   return std::ranges::any_of(kNames, [&](const char* name) { return variable.starts_with(name); });
 }
 
@@ -87,7 +100,8 @@ Result<Started> Jail::start(const Program& program) {
     missing_.clear();
     bool lacks_namespaces = false;
     auto started = attempt(program, namespaces_, lacks_namespaces);
-    if (started || !lacks_namespaces) return started;
+    worked_ = worked_ || started.has_value();
+    if (started || !lacks_namespaces || worked_) return started;
     if (namespaces_problem_.empty()) namespaces_problem_ = started.error().message();
     namespaces_ =
         namespaces_ == Namespaces::kAll && ::geteuid() == 0 ? Namespaces::kWithoutUsers : Namespaces::kNone;
@@ -117,7 +131,7 @@ Result<Started> Jail::attempt(const Program& program, Namespaces namespaces, boo
   arguments.insert(arguments.end(), program.arguments.begin(), program.arguments.end());
   std::vector<std::string> variables;
   for (char** variable = environ; *variable != nullptr; ++variable) {
-    if (!is_agents_own(*variable)) variables.emplace_back(*variable);
+    if (is_handed_on(*variable)) variables.emplace_back(*variable);
   }
   std::vector<char*> argv = pointers_to(arguments);
   std::vector<char*> envp = pointers_to(variables);
@@ -148,7 +162,10 @@ Result<Started> Jail::attempt(const Program& program, Namespaces namespaces, boo
     child.run(ends, argv.data(), envp.data(), namespaces != Namespaces::kNone,
               namespaces == Namespaces::kAll);
   if (pid < 0) {
-    lacks_namespaces = namespaces != Namespaces::kNone && errno != EAGAIN && errno != ENOMEM;
+    // These mean that there are too many of something now, and not that there can be none.
+    constexpr int kForNow[] = {EAGAIN, ENOMEM, EMFILE, ENFILE};
+    lacks_namespaces =
+        namespaces != Namespaces::kNone && std::ranges::find(kForNow, errno) == std::end(kForNow);
     return fail(VACCEL_UNAVAILABLE, "clone: %s", errno_text(errno).c_str());
   }
   Started started{static_cast<pid_t>(pid), UniqueFd{pid_fd}, std::move(*group)};
@@ -166,7 +183,7 @@ Result<Started> Jail::attempt(const Program& program, Namespaces namespaces, boo
       if (policy_.required && failed.ok())
         failed = failure(VACCEL_UNAVAILABLE, "the jail is required, and lacks %s", sentence.c_str());
     } else if (failed.ok()) {
-      lacks_namespaces = line[0] == 'e' && namespaces != Namespaces::kNone;
+      lacks_namespaces = line[0] == 'e' && namespaces != Namespaces::kNone && !sentence.starts_with(kRunStep);
       failed = failure(VACCEL_UNAVAILABLE, "%s: cannot %s", program.file.c_str(), sentence.c_str());
     }
   }

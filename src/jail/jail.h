@@ -56,7 +56,8 @@ class Jail {
   void note(std::string sentence);
 
   const Policy policy_;
-  Namespaces namespaces_ = Namespaces::kAll;  // what has worked
+  Namespaces namespaces_ = Namespaces::kAll;  // what has worked, or is tried next
+  bool worked_ = false;                       // so it is not lacking, whatever fails later
   std::string namespaces_problem_;
   std::vector<std::string> missing_;
 };

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <span>
 
 namespace vaccel::jail {
 namespace {
@@ -35,6 +36,8 @@ constexpr uint64_t kWrite = kRead | kWriteFile | kTruncate | LANDLOCK_ACCESS_FS_
                             LANDLOCK_ACCESS_FS_REFER;
 constexpr uint64_t kDevice = kReadFile | kWriteFile | kControlDevices;
 constexpr uint64_t kOfFiles = kExecute | kReadFile | kWriteFile | kTruncate | kControlDevices;
+
+constexpr const char* kAllOfProc[] = {"/proc"};
 
 uint64_t all_access(int version) {
   uint64_t access = (uint64_t{LANDLOCK_ACCESS_FS_MAKE_SYM} << 1) - 1;  // all of version 1
@@ -98,7 +101,13 @@ bool LandlockPlan::apply(const Report& report, bool own_scratch) const {
     if (!allow(rule.path.c_str(), rule.access)) return report.failed("let Landlock allow", rule.path.c_str());
   }
   if (own_scratch && !allow("/tmp", kWrite & handled_)) return report.failed("let Landlock allow /tmp");
-  if (!allow("/proc", kRead)) return report.failed("let Landlock allow /proc");
+  // A /proc of its own shows nobody else.
+  const char* const kOfItself[] = {"/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat"};
+  for (const char* path :
+       own_scratch ? std::span<const char* const>(kAllOfProc) : std::span<const char* const>(kOfItself)) {
+    const bool is_file = !own_scratch && path != kOfItself[0];
+    if (!allow(path, is_file ? kReadFile : kRead)) return report.failed("let Landlock allow", path);
+  }
   const long result = ::syscall(SYS_landlock_restrict_self, ruleset, 0);
   if (result != 0) return report.failed("restrict itself with Landlock");
   ::close(ruleset);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jail/system_calls.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -30,8 +32,6 @@ namespace {
 constexpr std::string_view kOfAll[] = {
     // memory
     "brk",
-    "mmap",
-    "mmap2",
     "munmap",
     "mprotect",
     "mremap",
@@ -45,7 +45,6 @@ constexpr std::string_view kOfAll[] = {
     "get_mempolicy",
     "set_mempolicy",
     "mbind",
-    "memfd_create",
     // threads, time
     "futex",
     "futex_waitv",
@@ -112,8 +111,6 @@ constexpr std::string_view kOfAll[] = {
     "dup",
     "dup2",
     "dup3",
-    "fcntl",
-    "fcntl64",
     "lseek",
     "_llseek",
     "pipe",
@@ -200,7 +197,6 @@ constexpr std::string_view kOfAll[] = {
     "getresuid",
     "getresgid",
     "getrandom",
-    "prlimit64",
     "getrlimit",
     "ugetrlimit",
     "capget",
@@ -250,8 +246,8 @@ struct Needs {
 const std::vector<Needs>& needs() {
   static const std::vector<Needs> all{
       {"opencl",
-       {"execve", "clone", "fork", "vfork", "wait4", "waitid", "ioctl", "setpgid", "kill", "getxattr",
-        "fchown", "chown"}},
+       {"execve", "clone", "fork", "vfork", "wait4", "waitid", "ioctl", "setpgid", "getxattr", "fchown",
+        "chown"}},
       {"cuda", {"ioctl", "mknod", "mknodat", "socketpair", "process_vm_readv", "kcmp"}},
       {"tflite", {"ioctl"}},  // Coral's
   };
@@ -261,8 +257,8 @@ const std::vector<Needs>& needs() {
 #ifdef VACCEL_IS_SANITIZED
 // The sanitizers' run-time libraries: leaks are looked for by a task that stops the others.
 constexpr std::string_view kOfSanitizers[] = {
-    "ptrace", "clone",  "wait4", "waitid", "tgkill",           "kill",     "prctl", "personality",
-    "ioctl",  "execve", "fork",  "vfork",  "process_vm_readv", "setrlimit"};
+    "ptrace", "clone",  "wait4", "waitid", "tgkill",           "kill",      "prctl",     "personality",
+    "ioctl",  "execve", "fork",  "vfork",  "process_vm_readv", "setrlimit", "prlimit64", "fcntl"};
 #endif
 
 struct Release {
@@ -333,9 +329,23 @@ void add_restricted(Rules& rules) {
   // Whether a descriptor is a terminal, and how much there is to read.
   for (const unsigned long request : {TCGETS, FIONREAD, FIONBIO, FIOCLEX, TIOCGWINSZ})
     rules.allow_if("ioctl", {SCMP_A1(SCMP_CMP_EQ, request)});
-  for (const int option :
-       {PR_SET_NAME, PR_GET_NAME, 0x53564d41 /* PR_SET_VMA: names of memory */, PR_CAPBSET_READ,
-        PR_GET_DUMPABLE, PR_GET_SECCOMP, PR_SET_PDEATHSIG, PR_GET_NO_NEW_PRIVS, PR_SET_PTRACER})
+  // Limits are read, of itself or of nobody that it sees, and not set: nor are other processes'.
+  rules.allow_if("prlimit64", {SCMP_A2(SCMP_CMP_EQ, 0)});
+  rules.refuse("prlimit64", EPERM, {SCMP_A2(SCMP_CMP_NE, 0)});
+  for (const int command : {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK,
+                            F_SETLKW, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_ADD_SEALS, F_GET_SEALS}) {
+    for (const char* name : {"fcntl", "fcntl64"})
+      rules.allow_if(name, {SCMP_A1(SCMP_CMP_EQ, static_cast<scmp_datum_t>(command))});
+  }
+  // Huge pages are the host's, and counted by nobody.
+  for (const char* name : {"mmap", "mmap2"}) {
+    rules.allow_if(name, {SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_HUGETLB, 0)});
+    rules.refuse(name, ENOMEM, {SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_HUGETLB, MAP_HUGETLB)});
+  }
+  rules.allow_if("memfd_create", {SCMP_A1(SCMP_CMP_MASKED_EQ, MFD_HUGETLB, 0)});
+  rules.refuse("memfd_create", ENOMEM, {SCMP_A1(SCMP_CMP_MASKED_EQ, MFD_HUGETLB, MFD_HUGETLB)});
+  for (const int option : {PR_SET_NAME, PR_GET_NAME, 0x53564d41 /* PR_SET_VMA: names of memory */,
+                           PR_CAPBSET_READ, PR_GET_DUMPABLE, PR_GET_SECCOMP, PR_GET_NO_NEW_PRIVS})
     rules.allow_if("prctl", {SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(option))});
 }
 

@@ -106,14 +106,17 @@ Result<Model*> ModelStore::open(const std::string& name) {
     } else {
       slot.facts.problem = model.error().message();
     }
+    const Status failed = slot.failure;
     loaded_.notify_all();
     if (log_) {
-      log_(slot.failure.ok() ? 1 : 2, slot.failure.ok()
-                                          ? "loaded model '" + name + "' in " + slot.facts.backend + " in " +
-                                                std::to_string(took_ns / 1'000'000) + " ms"
-                                          : slot.failure.message());
+      log_(failed.ok() ? 1 : 2, failed.ok() ? "loaded model '" + name + "' in " + slot.facts.backend +
+                                                  " in " + std::to_string(took_ns / 1'000'000) + " ms"
+                                            : failed.message());
     }
-    if (!slot.failure.ok()) return Unexpected{slot.failure};
+    if (!failed.ok()) {
+      settle(slots_.find(name));  // the catalogue may have been read again meanwhile
+      return Unexpected{failed};
+    }
   }
   ++slot.users;
   return slot.model.get();

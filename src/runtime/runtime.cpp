@@ -2,6 +2,7 @@
 #include "runtime/runtime.h"
 
 #include <algorithm>
+#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -112,6 +113,7 @@ struct Runtime::Implementation {
 
   const RuntimeConfig config;
   const Backends backends;
+  std::mutex catalogue_mutex;
   ModelStore models;
   const linalg::BackendChoice linalg_backends;
   CancelWatcher watcher;
@@ -131,6 +133,8 @@ Result<std::unique_ptr<Runtime>> Runtime::create(RuntimeConfig config) {
 }
 
 Status Runtime::read_catalogue_again() {
+  // One after the other: what was read last is what holds.
+  const std::lock_guard lock(implementation_->catalogue_mutex);
   const auto catalogue = read_catalogue(implementation_->config);
   if (!catalogue) return catalogue.error();
   implementation_->models.replace(*catalogue);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
 
+#include <chrono>
 #include <cstring>
 #include <fstream>
 
@@ -220,13 +221,60 @@ TEST(Uploads, QuotasHold) {
   EXPECT_EQ(acme.piece(most + "b", 0, 0).code, VACCEL_RESOURCE_EXHAUSTED) << "one over";
   EXPECT_EQ(Uploader::have(acme.piece(most, 0, 10)), 10) << "at it";
   EXPECT_EQ(acme.piece("b", 0, 1).code, VACCEL_RESOURCE_EXHAUSTED) << "what was announced counts";
-  EXPECT_EQ(acme.piece(most, 10, 4086).is_result(), true);
+  // Nobody has gone on with it for two hours.
+  for (const auto& part : std::filesystem::directory_iterator(agent.folder() / "uploads" / "acme" / "files"))
+    std::filesystem::last_write_time(part,
+                                     std::filesystem::file_time_type::clock::now() - std::chrono::hours(2));
+  EXPECT_TRUE(acme.piece("b", 0, 1).is_result()) << "it has made way";
+  EXPECT_EQ(acme.piece(most, 0, 10).code, VACCEL_RESOURCE_EXHAUSTED) << "a byte over, now";
   Uploader other(endpoint_of(agent, "other"));
   ASSERT_TRUE(other.model("one", small_model()).is_result()) << "others have their own";
   const Answer two = other.model("two", identity(kFloat, {2}).file());
   EXPECT_EQ(two.code, VACCEL_RESOURCE_EXHAUSTED) << two.text();
   EXPECT_TRUE(other.remove("one").is_result());
   EXPECT_TRUE(other.model("two", identity(kFloat, {2}).file()).is_result());
+}
+
+TEST(Uploads, HaveARate) {
+  const AgentProcess agent(with_uploads("bytes_per_second = 4096"));
+  Uploader acme(endpoint_of(agent, "acme"));
+  const std::string bytes(20'000, 'r');
+  EXPECT_EQ(Uploader::have(acme.piece(bytes, 0, 10'000)), 10'000) << "more than a second's worth, on credit";
+  const Answer refused = acme.piece(bytes, 10'000, 10'000);
+  EXPECT_EQ(refused.code, VACCEL_RESOURCE_EXHAUSTED) << refused.text();
+  EXPECT_GT(refused.retry_after_us, 500'000u);
+  EXPECT_LT(refused.retry_after_us, 3'000'000u);
+  Uploader other(endpoint_of(agent, "other"));
+  EXPECT_TRUE(other.piece(bytes, 0, 1000).is_result()) << "of one tenant alone";
+}
+
+// What is charged is what is taken: a frame that announces more than its tensor is refused before anything is.
+TEST(Uploads, APayloadIsItsTensor) {
+  const AgentProcess agent(with_uploads());
+  Uploader acme(endpoint_of(agent, "acme"));
+  wire::Call call = call_with_bytes("vaccel.upload", 1);
+  call.attributes = {text("sha256", sha256("x").c_str()), integer("bytes", 1)};
+  const std::string more(100'000, 'x');
+  EXPECT_EQ(acme.client().ask(900, call, std::as_bytes(std::span(more))).code, VACCEL_INVALID_ARGUMENT);
+  call.inputs[0].offset = 50'000;
+  EXPECT_EQ(acme.client().ask(901, call, std::as_bytes(std::span(more))).code, VACCEL_INVALID_ARGUMENT);
+  EXPECT_TRUE(acme.piece("x", 0, 1).is_result());
+}
+
+// A name that ends one tenant's workers is nothing to another who uses it, too.
+TEST(Uploads, QuarantineIsATenantsOwn) {
+  if (is_sanitized()) GTEST_SKIP() << "skipped: a sanitizer's memory is no measure";
+  const AgentProcess agent(with_uploads("memory = \"256M\""));
+  Uploader acme(endpoint_of(agent, "acme"));
+  for (int time = 0; time < 4; ++time) {
+    (void)acme.model("cat", huge_model());
+    const Answer opened = acme.open("own/cat");
+    if (opened.kind == wire::Kind::kModelOpened) (void)acme.infer(opened.model, 1'000'000);
+    (void)acme.remove("cat");
+  }
+  Uploader other(endpoint_of(agent, "other"));
+  EXPECT_TRUE(other.model("cat", small_model()).is_result());
+  EXPECT_EQ(other.open("own/cat").kind, wire::Kind::kModelOpened);
 }
 
 TEST(Uploads, WhatIsWrongIsTold) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <map>
+#include <thread>
 
 #include "tools/vaccel/commands.h"
 #include "tools/vaccel/file.h"
@@ -110,7 +112,14 @@ Result<uint64_t> send_piece(Session& session, const ModelFile& file, uint64_t of
   piece.data = const_cast<std::byte*>(file.bytes.data() + offset);
   const auto inputs =
       bytes == 0 ? std::span<const vaccel_tensor>{} : std::span<const vaccel_tensor>(&piece, 1);
-  const auto outputs = session.call("vaccel.upload", nullptr, attributes, inputs);
+  auto outputs = session.call("vaccel.upload", nullptr, attributes, inputs);
+  // The agent takes so much in a second and no more, and says when to go on.
+  for (uint32_t wait_us = vaccel_error_retry_after_us();
+       !outputs && outputs.error().code() == VACCEL_RESOURCE_EXHAUSTED && wait_us > 0;
+       wait_us = vaccel_error_retry_after_us()) {
+    std::this_thread::sleep_for(std::chrono::microseconds(wait_us));
+    outputs = session.call("vaccel.upload", nullptr, attributes, inputs);
+  }
   if (!outputs) return Unexpected{outputs.error()};
   if ((*outputs)->count != 1 || (*outputs)->tensors[0].dtype != VACCEL_INT64)
     return fail(VACCEL_INTERNAL, "the agent's answer to an upload is none");
