@@ -4,6 +4,7 @@
 #include "agent/session.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "wire/operator_page.h"
 
@@ -29,6 +30,28 @@ wire::OperatorInfo discard_info() {
           "Takes anything, returns nothing: what the way to the agent costs",
           {{VACCEL_OPERATOR_INPUT, "...", "any", ""}},
           {}};
+}
+
+// What takes models of a tenant's own; session_uploads.cpp.
+std::vector<wire::OperatorInfo> upload_infos() {
+  return {{kDeleteModel,
+           "Deletes a model of one's own",
+           {{VACCEL_OPERATOR_ATTRIBUTE, "name", "string, required", "without \"own/\""}},
+           {}},
+          {kPutModel,
+           "Makes a model of one's own of files that were uploaded",
+           {{VACCEL_OPERATOR_ATTRIBUTE, "name", "string, required", "it is own/NAME then"},
+            {VACCEL_OPERATOR_ATTRIBUTE, "files", "string, required",
+             "a line FILE SHA256 for each, model.toml among them"}},
+           {}},
+          {kUpload,
+           "Takes a piece of a file of a model, or says how much is there",
+           {{VACCEL_OPERATOR_INPUT, "data", "uint8 [n]", "the piece, at most 4 MiB; none to ask"},
+            {VACCEL_OPERATOR_OUTPUT, "have", "int64 [1]", "bytes that are there: where the next piece goes"},
+            {VACCEL_OPERATOR_ATTRIBUTE, "sha256", "string, required", "of the whole file"},
+            {VACCEL_OPERATOR_ATTRIBUTE, "bytes", "integer >= 1, required", "of the whole file"},
+            {VACCEL_OPERATOR_ATTRIBUTE, "offset", "integer >= 0", "where the piece goes; default: 0"}},
+           {}}};
 }
 
 }  // namespace
@@ -192,10 +215,14 @@ void Session::describe_operators(uint64_t request_id, uint32_t start) {
   for (const auto& worker : host_.workers()) {  // alike, as above
     if (all.empty()) all = worker->operators();
   }
-  const auto later =
-      std::find_if(all.begin(), all.end(), [](const auto& one) { return one.name > kDiscard; });
-  all.insert(later,
-             discard_info());  // it goes no further than here; the worker has an echo too, and told of it
+  // These go no further than here; the worker has an echo too, and told of it.
+  std::vector<wire::OperatorInfo> own{discard_info()};
+  if (host_.uploads().enabled() && may_use(kOwnPrefix)) {
+    for (wire::OperatorInfo& info : upload_infos())
+      own.push_back(std::move(info));
+  }
+  all.insert(all.end(), std::make_move_iterator(own.begin()), std::make_move_iterator(own.end()));
+  std::ranges::sort(all, {}, &wire::OperatorInfo::name);
   wire::put_page(all, start, description);
   send(request_id, description);
 }

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace vaccel::jail {
 namespace {
@@ -37,7 +38,7 @@ MountPlan::MountPlan(const Policy& policy)
     add(path, Access::kWrite);
   for (const auto& path : policy.devices)
     add(path, Access::kDevice);
-  std::ranges::stable_sort(mounts_, {}, &Mount::target);
+  std::ranges::sort(mounts_, {}, [](const Mount& mount) { return std::pair(mount.target, mount.access); });
   // What another one brings along needs no mount of its own.
   std::vector<Mount> needed;
   for (Mount& mount : mounts_) {

@@ -327,8 +327,8 @@ void add_restricted(Rules& rules) {
   for (const char* name : {"kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo"})
     rules.allow_if(name, {SCMP_A0(SCMP_CMP_EQ, own)});
   // Whether a descriptor is a terminal, and how much there is to read.
-  for (const unsigned long request : {TCGETS, FIONREAD, FIONBIO, FIOCLEX, TIOCGWINSZ})
-    rules.allow_if("ioctl", {SCMP_A1(SCMP_CMP_EQ, request)});
+  for (const int request : {TCGETS, FIONREAD, FIONBIO, FIOCLEX, TIOCGWINSZ})
+    rules.allow_if("ioctl", {SCMP_A1(SCMP_CMP_EQ, static_cast<scmp_datum_t>(request))});
   // Limits are read, of itself or of nobody that it sees, and not set: nor are other processes'.
   rules.allow_if("prlimit64", {SCMP_A2(SCMP_CMP_EQ, 0)});
   rules.refuse("prlimit64", EPERM, {SCMP_A2(SCMP_CMP_NE, 0)});

@@ -171,7 +171,7 @@ std::vector<std::byte> frames_of(std::span<const std::byte> records) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static agent::Log log("error");
+  static agent::Log log({.level = "error"});
   const auto bytes = std::as_bytes(std::span(data, size));
   if (bytes.empty()) return 0;
   Host host(log);
