@@ -191,7 +191,10 @@ Status Session::handle_put_model(const wire::Call& call) {
   if (Status status = host_.uploads().put(tenant, *name, files_in(*files)); !status.ok()) return status;
   const std::string model = kOwnPrefix + *name;
   auto worker = host_.own_worker(tenant);
-  if (!worker) return worker.error();
+  if (!worker) {
+    if (!was_there) (void)host_.uploads().remove(tenant, *name);
+    return worker.error();
+  }
   ++other_requests_;
   // What follows may outlive the session: a model that cannot be loaded goes all the same. One that was not loaded for another
   // reason stays: trying again may help.

@@ -71,14 +71,16 @@ void WorkerSlot::finish_loading(const std::string& name, const WorkerReply& repl
     models_.erase(entry);  // the next call tries again: the operator may have mended it
     return fail_lane(name, reply.status);
   }
+  // What it took before, if that was more: in memory that an unloaded one has left behind a load seems to take nothing.
+  const uint64_t bytes = std::max(reply.bytes, known_models_[name].bytes);
   model = {.state = LoadedModel::State::kLoaded,
            .handle = reply.model,
            .backend = reply.backend,
-           .bytes = reply.bytes,
+           .bytes = bytes,
            .used_ns = now_ns(),
            .retired = model.retired};  // it has changed while it was loaded
   want(name, reply.calls_wanted);
-  known_models_[name] = {reply.backend, reply.bytes};
+  known_models_[name] = {reply.backend, bytes};
   load_problems_.erase(name);
   log_.debug("worker %u: model '%s' takes %llu bytes", options_.index, name.c_str(),
              static_cast<unsigned long long>(reply.bytes));

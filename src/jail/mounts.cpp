@@ -132,7 +132,7 @@ bool MountPlan::place_trees(const Report& report) const {
     if (::syscall(SYS_mount_setattr, AT_FDCWD, target, AT_RECURSIVE, &attributes, sizeof attributes) != 0)
       return report.failed("limit the mount of", mount.source.c_str());
   }
-  if (::mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0)
+  if (::mount("proc", "proc", "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0)
     return report.missing("a /proc of its own");
   return true;
 }

@@ -27,8 +27,8 @@
 namespace vaccel::jail {
 namespace {
 
-// What a process of threads that computes, reads files and speaks over descriptors it has been given needs. Found by running every
-// backend's tests under it, and glibc's and libstdc++'s sources; names that an architecture does not have are passed over.
+// What a process of threads that computes, reads files and speaks over descriptors it has been given needs. Found by running
+// the tests of whole processes under it, with every backend that ran here, and in glibc's and libstdc++'s sources; names that an architecture does not have are passed over.
 constexpr std::string_view kOfAll[] = {
     // memory
     "brk",
@@ -238,7 +238,7 @@ constexpr Refused kRefused[] = {
     {"kcmp", EPERM},
 };
 
-// What backends need besides. Compilers run a linker; drivers of GPUs talk to them by ioctl(), and to their own servers.
+// What backends need besides. For cuda and Coral nobody has tried: no such device was at hand. Compilers run a linker; drivers of GPUs talk to them by ioctl(), and to their own servers.
 struct Needs {
   std::string_view backend;
   std::vector<std::string_view> calls;
