@@ -99,7 +99,7 @@ set(VACCEL_TEST_ENVIRONMENT
   "POCL_CACHE_DIR=${PROJECT_BINARY_DIR}/tests/pocl")
 
 # vaccel_add_test(NAME "label;label" sources... LIBS targets...): a GoogleTest executable and its ctest entry.
-# Label tsan marks what also runs under ThreadSanitizer.
+# Label tsan marks what also runs under ThreadSanitizer; the target tsan_tests builds these, and what they run.
 function(vaccel_add_test name labels)
   if(NOT VACCEL_BUILD_TESTS)
     return()
@@ -110,6 +110,12 @@ function(vaccel_add_test name labels)
     set(TEST_TIMEOUT 300)
   endif()
   add_executable(${name} ${TEST_UNPARSED_ARGUMENTS})
+  if(NOT TARGET tsan_tests)
+    add_custom_target(tsan_tests)
+  endif()
+  if("tsan" IN_LIST labels)
+    add_dependencies(tsan_tests ${name})
+  endif()
   target_link_libraries(${name} PRIVATE ${TEST_LIBS} vaccel_flags GTest::gtest GTest::gtest_main)
   # A test's own source runs once; what it tests is compiled as it is shipped. Halves the time that tests take to build.
   target_compile_options(${name} PRIVATE -O0 -g1)

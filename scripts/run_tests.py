@@ -64,10 +64,10 @@ def check_format(options) -> Results:
     return Results(passed=1)
 
 
-def ctest(preset: str, *selection: str, jobs: int = 1) -> Callable[[argparse.Namespace], Results]:
-    """A stage that builds a preset and runs the tests that are selected by their labels."""
+def ctest(preset: str, *selection: str, jobs: int = 1, target: str = "all") -> Callable[[argparse.Namespace], Results]:
+    """A stage that builds a preset's target and runs the tests that are selected by their labels."""
     def run(options) -> Results:
-        folder = build(preset)
+        folder = build(preset, target)
         with tempfile.TemporaryDirectory(prefix="vaccel-ctest-") as scratch:
             junit = Path(scratch) / "results.xml"
             command = ["ctest", "--test-dir", str(folder), "--no-tests=ignore", "--output-on-failure",
@@ -107,7 +107,7 @@ STAGES = [
     Stage("asan-unit", "unit tests under ASan and UBSan", ctest("asan", "-LE", LABELS_OF_THEIR_OWN, jobs=CORES)),
     Stage("asan-integration", "whole processes under ASan and UBSan", ctest("asan", "-L", "^integration$")),
     Stage("fuzz", "each fuzz target for a bounded time", ctest("asan", "-L", "^fuzz$", jobs=CORES)),
-    Stage("tsan", "threaded tests under TSan", ctest("tsan", "-L", "^tsan$")),
+    Stage("tsan", "threaded tests under TSan", ctest("tsan", "-L", "^tsan$", target="tsan_tests")),
 ]
 
 

@@ -41,7 +41,7 @@ Result<uint64_t> number_of(const wire::Call& call, const char* name, std::option
 std::vector<UploadStore::ModelFile> files_in(std::string_view text) {
   std::vector<UploadStore::ModelFile> files;
   while (!text.empty()) {
-    const size_t end = std::min(text.find('\n'), text.size());
+    const auto end = static_cast<size_t>(std::ranges::find(text, '\n') - text.begin());
     const std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
     if (line.empty()) continue;

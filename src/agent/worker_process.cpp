@@ -58,6 +58,10 @@ Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(
   }
   UniqueFd ours{ends[0]};
   const UniqueFd theirs{ends[1]};
+  if (::pipe2(ends, O_CLOEXEC) != 0)
+    return fail(VACCEL_RESOURCE_EXHAUSTED, "pipe: %s", errno_text(errno).c_str());
+  UniqueFd output{ends[0]};
+  const UniqueFd output_of_worker{ends[1]};
   auto started = jail.start({.file = program,
                              .arguments = arguments,
                              .descriptors = {{theirs.get(), worker::kChannelFd},
@@ -65,14 +69,16 @@ Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(
                                              {results->fd(), worker::kResultsFd},
                                              {rings->memory->fd(), worker::kRingsFd},
                                              {rings->wake_of_worker.get(), worker::kWakeFd},
-                                             {config_fd.get(), worker::kConfigFd}}});
+                                             {config_fd.get(), worker::kConfigFd}},
+                             .output = output_of_worker.get()});
   if (!started) return Unexpected{started.error()};
   auto channel = std::make_unique<channel::RingChannel>(channel::StreamChannel{std::move(ours)});
   // The agent never waits in receive(): its reactor spins for all channels together.
   channel->attach(rings->pair(), rings->memory, channel::RingChannel::Side::kClient, std::move(rings->wake),
                   /*spin_ns=*/0);
   return std::unique_ptr<WorkerProcess>(new WorkerProcess(std::move(*started), jail.policy().memory_bytes,
-                                                          std::move(channel), std::move(*results)));
+                                                          std::move(channel), std::move(*results),
+                                                          std::move(output)));
 }
 
 WorkerProcess::~WorkerProcess() {

@@ -37,6 +37,8 @@ class WorkerProcess {
   [[nodiscard]] int pid_fd() const { return pid_fd_.get(); }
   [[nodiscard]] channel::RingChannel& channel() { return *channel_; }
   [[nodiscard]] const channel::Segment& results() const { return results_; }
+  /// The end of a pipe where what it writes to standard output and error comes out; for the caller, once.
+  [[nodiscard]] UniqueFd take_output() { return std::move(output_); }
   void kill();
   /// Closes the channel, on which the worker finishes and exits, and waits for that; kills it when it takes
   /// too long.
@@ -51,13 +53,14 @@ class WorkerProcess {
 
  private:
   WorkerProcess(jail::Started started, uint64_t memory_bytes, std::unique_ptr<channel::RingChannel> channel,
-                channel::Segment results)
+                channel::Segment results, UniqueFd output)
       : pid_(started.pid),
         pid_fd_(std::move(started.pid_fd)),
         cgroup_(std::move(started.cgroup)),
         memory_bytes_(memory_bytes),
         channel_(std::move(channel)),
-        results_(std::move(results)) {}
+        results_(std::move(results)),
+        output_(std::move(output)) {}
 
   pid_t pid_;
   UniqueFd pid_fd_;
@@ -65,6 +68,7 @@ class WorkerProcess {
   uint64_t memory_bytes_;  // that it may have; 0: no limit
   std::unique_ptr<channel::RingChannel> channel_;
   channel::Segment results_;
+  UniqueFd output_;
   int end_signal_ = 0;
   bool ran_out_of_memory_ = false;
 };

@@ -68,7 +68,8 @@ WorkerSlot::WorkerSlot(Reactor& reactor, Log& log, Options options, channel::Seg
       log_(log),
       options_(std::move(options)),
       calls_(std::move(calls)),
-      call_allocator_(calls_.size()) {}
+      call_allocator_(calls_.size()),
+      output_(reactor, log, "worker " + std::to_string(options_.index)) {}
 
 WorkerSlot::~WorkerSlot() {
   reactor_.cancel(restart_timer_);
@@ -97,8 +98,7 @@ Status WorkerSlot::launch() {
   std::vector<std::string> arguments = options_.arguments;
   arguments.insert(arguments.end(),
                    {"--threads", std::to_string(options_.threads + kJoinedHands), "--spin-us",
-                    std::to_string(options_.spin_us), "--parent", std::to_string(::getpid()), "--name",
-                    "vaccel-worker " + std::to_string(options_.index)});
+                    std::to_string(options_.spin_us), "--parent", std::to_string(::getpid())});
   if (!options_.cpus.empty()) arguments.insert(arguments.end(), {"--cpus", options_.cpus});
   const jail::Policy& policy = options_.jail.policy();
   if (policy.enabled && jail::Jail::can_limit_system_calls()) {
@@ -127,6 +127,7 @@ Status WorkerSlot::launch() {
       on_channel(0);
     });
   }
+  if (status.ok()) status = output_.begin(process_->take_output());
   if (!status.ok()) return status;
   greet();
   return {};
@@ -221,6 +222,7 @@ void WorkerSlot::stop_within(int timeout_ms) {
   forget_process();
   ready_ = false;
   process_->end(timeout_ms);
+  output_.end();
   process_.reset();
   options_.metrics.worker_ended(WorkerEnd::kStopped);
 }
@@ -232,6 +234,7 @@ void WorkerSlot::on_exit() {
   windows_.clear();
   const pid_t pid = process_->pid();
   const std::string how = process_->collect();
+  output_.end();
   // No fault of a process's own ends it so.
   const bool from_outside =
       process_->end_signal() == SIGKILL && !process_->ran_out_of_memory() && end_reason_.empty();
@@ -268,9 +271,13 @@ void WorkerSlot::lose_what_ran(const std::string& why) {
     settle(running, false);
     WorkerReply reply;
     reply.queue_ns = running.queue_ns;
-    reply.status =
-        failure(VACCEL_UNAVAILABLE, "the worker %s%s; it was not run again", why.c_str(),
-                culprit == 0 || culprit == id ? " during this call" : ", which another call had led to");
+    if (running.counted) {
+      const char* whose =
+          culprit == 0 || culprit == id ? " during this call" : ", which another call had led to";
+      reply.status = failure(VACCEL_UNAVAILABLE, "the worker %s%s; it was not run again", why.c_str(), whose);
+    } else {
+      reply.status = failure(VACCEL_UNAVAILABLE, "the worker %s", why.c_str());
+    }
     if (running.loading.empty() && running.request.done) running.request.done(std::move(reply));
   }
 }

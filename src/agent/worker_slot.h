@@ -25,6 +25,7 @@
 #include "agent/quarantine.h"
 #include "agent/reactor.h"
 #include "agent/window.h"
+#include "agent/worker_output.h"
 #include "agent/worker_process.h"
 #include "channel/segment.h"
 #include "jail/jail.h"
@@ -308,6 +309,7 @@ class WorkerSlot final : public Polled {
   Reactor::TimerId trim_timer_;
 
   std::shared_ptr<WorkerProcess> process_;
+  WorkerOutput output_;
   uint64_t process_count_ = 0;
   uint32_t last_memory_ = 0;
   bool ready_ = false;

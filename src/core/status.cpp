@@ -101,7 +101,8 @@ std::string printable(std::string_view text, size_t limit) {
   const bool cut = text.size() > limit;
   std::string clean{text.substr(0, limit)};
   for (char& character : clean) {
-    if (character < 0x20 || character == 0x7f) character = '?';
+    const auto byte = static_cast<unsigned char>(character);  // char has no sign on aarch64
+    if (byte < 0x20 || byte >= 0x7f) character = '?';
   }
   if (cut) clean += "...";
   return clean;

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <charconv>
 #include <fstream>
+#include <iterator>
 #include <optional>
 #include <sstream>
 
@@ -86,20 +87,51 @@ Status write_value(const std::filesystem::path& file, const std::string& value) 
                  errno_text(errno).c_str());
 }
 
-// Of version 2 a group has either processes or groups with limits: this process, and workers that it has started without, go into one of
-// their own.
+pid_t parent_of(pid_t pid) {
+  const std::string stat = read_text("/proc/" + std::to_string(pid) + "/stat");
+  const size_t name_ends = stat.rfind(')');  // "12 (name) S 1 ..."
+  if (name_ends == std::string::npos) return 0;
+  std::istringstream rest(stat.substr(name_ends + 1));
+  std::string state;
+  pid_t parent = 0;
+  rest >> state >> parent;
+  return parent;
+}
+
+// Of version 2 a group has either processes or groups with limits, but for the root: this process, and workers that it has started
+// without, go into one of their own. Others that are in the group stay there, and it cannot be divided.
 Status make_divisible(Place& place, const std::string& controller) {
   const std::string own_name = kPrefix + std::string("agent");
   if (place.folder.filename() == own_name) place.folder = place.folder.parent_path();
-  const std::filesystem::path own = place.folder / own_name;
-  std::error_code error;
-  std::filesystem::create_directory(own, error);
-  if (error) return failure(VACCEL_UNAVAILABLE, "cannot make %s: %s", own.c_str(), error.message().c_str());
-  std::ifstream processes(place.folder / "cgroup.procs");
-  for (pid_t pid = 0; processes >> pid;) {
-    if (Status status = write_value(own / "cgroup.procs", std::to_string(pid)); !status.ok()) return status;
+  std::istringstream controllers(read_text(place.folder / "cgroup.controllers"));
+  if (std::find(std::istream_iterator<std::string>(controllers), {}, controller) ==
+      std::istream_iterator<std::string>()) {
+    return failure(VACCEL_UNAVAILABLE,
+                   "the control group %s has no controller '%s'; for systemd: Delegate=yes",
+                   place.folder.c_str(), controller.c_str());
   }
-  return write_value(place.folder / "cgroup.subtree_control", "+" + controller);
+  const bool is_root = ::access((place.folder / "cgroup.type").c_str(), F_OK) != 0;
+  bool others = false;
+  if (!is_root) {
+    const std::filesystem::path own = place.folder / own_name;
+    std::error_code error;
+    std::filesystem::create_directory(own, error);
+    if (error) return failure(VACCEL_UNAVAILABLE, "cannot make %s: %s", own.c_str(), error.message().c_str());
+    std::ifstream processes(place.folder / "cgroup.procs");
+    for (pid_t pid = 0; processes >> pid;) {
+      const bool ours = pid == ::getpid() || parent_of(pid) == ::getpid();
+      others = others || !ours;
+      if (!ours) continue;
+      if (Status status = write_value(own / "cgroup.procs", std::to_string(pid)); !status.ok()) return status;
+    }
+  }
+  Status status = write_value(place.folder / "cgroup.subtree_control", "+" + controller);
+  if (!status.ok() && others) {
+    return failure(VACCEL_UNAVAILABLE,
+                   "the control group %s has other processes than the agent's, and so cannot be divided",
+                   place.folder.c_str());
+  }
+  return status;
 }
 
 // What agents that were killed have left behind; a group in use cannot be removed.

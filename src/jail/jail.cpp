@@ -139,8 +139,10 @@ Result<Started> Jail::attempt(const Program& program, Namespaces namespaces, boo
       copies;  // above those that the program gets, so that placing one never closes another
   Child child(policy_, program.file);
   child.add_descriptor(empty.get(), STDIN_FILENO);
-  child.add_descriptor(STDERR_FILENO, STDOUT_FILENO);
-  for (const auto& [ours, theirs] : program.descriptors) {
+  std::vector<std::pair<int, int>> descriptors{{program.output, STDOUT_FILENO},
+                                               {program.output, STDERR_FILENO}};
+  descriptors.insert(descriptors.end(), program.descriptors.begin(), program.descriptors.end());
+  for (const auto& [ours, theirs] : descriptors) {
     copies.emplace_back(::fcntl(ours, F_DUPFD_CLOEXEC, 64));
     if (!copies.back().valid())
       return fail(VACCEL_RESOURCE_EXHAUSTED, "out of file descriptors: %s", errno_text(errno).c_str());

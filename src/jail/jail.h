@@ -24,8 +24,9 @@ namespace vaccel::jail {
 struct Program {
   std::filesystem::path file;
   std::vector<std::string> arguments;  ///< Without its own name.
-  /// What it inherits, and as which descriptor, from 3 on; standard error besides. Its standard input is empty.
+  /// What it inherits, and as which descriptor, from 3 on. Its standard input is empty.
   std::vector<std::pair<int, int>> descriptors;
+  int output = 2;  ///< Its standard output and error.
 };
 
 struct Started {

@@ -4,39 +4,31 @@
 // asked for was unusually large.
 #pragma once
 
+#include <bit>
 #include <cstddef>
-#include <cstdlib>
-#include <utility>
+
+#include "core/memory_block.h"
 
 namespace vaccel::runtime {
 
 class Scratch {
  public:
-  Scratch() = default;
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  ~Scratch() { std::free(memory_); }
-
   /// `bytes` of unspecified content, aligned to 64 bytes, valid until the next take(); nullptr: no memory.
   /// Never nullptr for 0 bytes.
   std::byte* take(size_t bytes) {
-    const bool too_large = size_ > kKeep && bytes <= kKeep;
-    if (bytes <= size_ && !too_large && memory_ != nullptr) return memory_;
-    std::free(std::exchange(memory_, nullptr));
-    size_ = 0;
-    const size_t rounded = (bytes + kAlignment) / kAlignment * kAlignment;
-    if (rounded < bytes) return nullptr;
-    memory_ = static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded));
-    if (memory_ != nullptr) size_ = rounded;
-    return memory_;
+    const size_t size = memory_.size();
+    const bool too_large = size > kKeep && bytes <= kKeep;
+    if (bytes <= size && !too_large && memory_.valid()) return memory_.data();
+    memory_ = {};  // before another is made: never both
+    // Twofold steps, so that little more finds room; pages that are not used take nothing.
+    memory_ = MemoryBlock(bytes <= kKeep ? std::bit_ceil(bytes) : bytes);
+    return memory_.data();
   }
 
  private:
-  static constexpr size_t kAlignment = 64;
   static constexpr size_t kKeep = size_t{16} << 20;
 
-  std::byte* memory_ = nullptr;
-  size_t size_ = 0;
+  MemoryBlock memory_;
 };
 
 }  // namespace vaccel::runtime

@@ -15,6 +15,7 @@ namespace {
 
 constexpr size_t kScratchKept = size_t{16} << 20;
 constexpr size_t kScratchBlock = size_t{64} << 10;
+static_assert(MemoryBlock::kAlignment % wire::kTensorAlignment == 0);
 
 bool usable_in_place(int32_t dtype, const std::byte* data) {
   return is_usable_in_place(dtype, reinterpret_cast<uintptr_t>(data));
@@ -29,34 +30,30 @@ Status check_not_strings(const wire::Tensor& tensor, const char* what) {
 
 }  // namespace
 
-void FreeAligned::operator()(std::byte* memory) const {
-  ::operator delete[](memory, std::align_val_t{wire::kTensorAlignment});
-}
-
 // ---- Scratch
 
 std::byte* Scratch::take(size_t bytes) {
   const size_t needed = wire::align_up(std::max<size_t>(bytes, 1), wire::kTensorAlignment);
   for (Block& block : blocks_) {
-    if (block.size - block.used < needed) continue;
-    std::byte* memory = block.memory.get() + block.used;
+    if (block.memory.size() - block.used < needed) continue;
+    std::byte* memory = block.memory.data() + block.used;
     block.used += needed;
     return memory;
   }
   // Those that are free are too small for this call, and would stay beside the new one for calls like it.
   std::erase_if(blocks_, [](const Block& block) { return block.used == 0; });
-  // An eighth of its size to spare, so that calls that grow by little find room.
-  const size_t size = wire::align_up(needed, std::max(kScratchBlock, std::bit_floor(needed) / 8));
-  AlignedBytes memory{
-      static_cast<std::byte*>(::operator new[](size, std::align_val_t{wire::kTensorAlignment}))};
-  blocks_.push_back({std::move(memory), size, needed});
-  return blocks_.back().memory.get();
+  // Twofold steps, so that calls that grow by little find room; pages that are not used take nothing.
+  const size_t size = needed <= kScratchKept ? std::bit_ceil(std::max(needed, kScratchBlock)) : needed;
+  MemoryBlock memory(size);
+  if (!memory.valid()) throw std::bad_alloc();
+  blocks_.push_back({std::move(memory), needed});
+  return blocks_.back().memory.data();
 }
 
 void Scratch::rewind() {
   size_t kept = 0;
   std::erase_if(blocks_, [&](const Block& block) {
-    kept += block.size;
+    kept += block.memory.size();
     return kept > kScratchKept;
   });
   for (Block& block : blocks_)

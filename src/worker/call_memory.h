@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "channel/segment.h"
+#include "core/memory_block.h"
 #include "core/status.h"
 #include "vaccel/types.h"
 #include "wire/messages.h"
@@ -29,23 +30,17 @@ namespace vaccel::worker {
 /// Outputs up to this size travel in the result's own frame: cheaper than a release.
 inline constexpr size_t kMaxInlineOutput = 4096;
 
-struct FreeAligned {
-  void operator()(std::byte* memory) const;
-};
-using AlignedBytes = std::unique_ptr<std::byte[], FreeAligned>;
-
-/// Memory that a thread keeps from call to call for what has to be copied, so that large copies do not allocate.
+/// Memory that is kept from call to call for what has to be copied, so that large copies do not allocate.
 class Scratch {
  public:
-  /// `bytes` of memory, aligned to 64, until rewind().
+  /// `bytes` of memory, aligned to 64, until rewind(). std::bad_alloc: there is none.
   std::byte* take(size_t bytes);
   /// Everything is free again; memory that only an unusual call needed goes back to the system.
   void rewind();
 
  private:
   struct Block {
-    AlignedBytes memory;
-    size_t size = 0;
+    MemoryBlock memory;
     size_t used = 0;
   };
   std::vector<Block> blocks_;

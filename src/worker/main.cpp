@@ -2,6 +2,7 @@
 //
 // vaccel-worker: the runtime behind a channel, in a process of its own. Started by vacceld, never by hand: it
 // finds its channel and segments at fixed descriptors.
+#include <malloc.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include <cstring>
 #include <iterator>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "channel/ring_channel.h"
@@ -22,6 +24,7 @@
 #include "runtime/backend_library.h"
 #include "runtime/runtime.h"
 #include "worker/descriptors.h"
+#include "worker/say.h"
 #include "worker/server.h"
 
 namespace {
@@ -31,7 +34,6 @@ using namespace vaccel;
 struct Arguments {
   std::string config;
   std::string catalogue;
-  std::string name = "worker";
   std::string log = "info";
   int threads = 8;
   int parent = 0;
@@ -51,8 +53,6 @@ bool parse(int argc, char** argv, Arguments& arguments) {
       arguments.config = argv[index + 1];
     } else if (flag == "--catalogue") {
       arguments.catalogue = argv[index + 1];
-    } else if (flag == "--name") {
-      arguments.name = argv[index + 1];
     } else if (flag == "--log") {
       arguments.log = argv[index + 1];
     } else if (flag == "--threads") {
@@ -106,10 +106,8 @@ Result<std::unique_ptr<runtime::Runtime>> make_runtime(const Arguments& argument
   if (!arguments.catalogue.empty()) config.catalogue = arguments.catalogue;
   static constexpr const char* kLevels[] = {"debug", "info", "warning", "error"};
   const auto least = std::find(std::begin(kLevels), std::end(kLevels), arguments.log) - std::begin(kLevels);
-  config.log = [name = arguments.name, least](int level, const std::string& line) {
-    if (level < least) return;
-    std::fprintf(stderr, "%s: %s: %s\n", name.c_str(), kLevels[level < 0 || level > 3 ? 3 : level],
-                 line.c_str());
+  config.log = [least](int level, const std::string& line) {
+    if (level >= least) worker::say(level, line);
   };
   return runtime::Runtime::create(std::move(config));
 }
@@ -146,9 +144,17 @@ int refuse(channel::StreamChannel& channel, const Status& status) {
   return EXIT_FAILURE;
 }
 
+// A worker has many more threads than run at a time, and glibc would give each eight a heap of their own, which keep what the largest
+// calls of each needed. As many as CPUs do as well: see docs/performance.md, "Soak". Who runs the agent may say otherwise.
+void limit_heaps() {
+  if (std::getenv("MALLOC_ARENA_MAX") != nullptr || std::getenv("GLIBC_TUNABLES") != nullptr) return;
+  ::mallopt(M_ARENA_MAX, std::max(2, static_cast<int>(std::thread::hardware_concurrency())));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  limit_heaps();
   Arguments arguments;
   if (!parse(argc, argv, arguments)) {
     std::fprintf(stderr, "vaccel-worker is started by vacceld; see vacceld --help\n");
@@ -184,6 +190,6 @@ int main(int argc, char** argv) {
   worker::Server server(**runtime, channel, std::move(*calls), std::move(*results));
   const Status status = server.serve(static_cast<uint32_t>(arguments.threads));
   if (status.ok()) return EXIT_SUCCESS;
-  std::fprintf(stderr, "%s: error: %s\n", arguments.name.c_str(), status.message().c_str());
+  worker::say(3, status.message());
   return EXIT_FAILURE;
 }

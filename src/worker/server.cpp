@@ -17,6 +17,7 @@
 #include "runtime/warm_up.h"
 #include "wire/limits.h"
 #include "wire/operator_page.h"
+#include "worker/say.h"
 
 namespace vaccel::worker {
 namespace {
@@ -147,9 +148,9 @@ void Server::pass_turn(bool ended) {
 }
 
 // A call that asks for more memory than there is fails alone.
-void Server::handle_guarded(Frame& frame, Scratch& scratch) {
+void Server::handle_guarded(Frame& frame) {
   try {
-    handle(frame, scratch);
+    handle(frame);
   } catch (const std::bad_alloc&) {
     {
       const std::lock_guard lock(state_mutex_);
@@ -167,7 +168,7 @@ void Server::work(Turn& turn) {
     if (!received) end_status_ = received.error();
     pass_turn(ended);
     if (ended) return;
-    handle_guarded(frame, turn.scratch);
+    handle_guarded(frame);
   }
   pass_turn(true);
 }
@@ -211,11 +212,10 @@ void Server::import_window() {
   } else {
     status = windows_.import(*import, memory.front());
   }
-  if (!status.ok())
-    std::fprintf(stderr, "vaccel-worker: cannot use a window: %s\n", status.message().c_str());
+  if (!status.ok()) say(2, "cannot use a window: " + status.message());
 }
 
-void Server::handle(Frame& frame, Scratch& scratch) {
+void Server::handle(Frame& frame) {
   switch (frame.header.kind) {
     case wire::Kind::kHello:
       return handle_hello(frame);
@@ -230,7 +230,7 @@ void Server::handle(Frame& frame, Scratch& scratch) {
     case wire::Kind::kReload:
       return handle_reload(frame);
     case wire::Kind::kCall:
-      return handle_call(frame, scratch);
+      return handle_call(frame);
     case wire::Kind::kCancel:
       return handle_cancel(frame);
     case wire::Kind::kRelease:
@@ -296,8 +296,7 @@ void Server::handle_open_model(const Frame& frame) {
   if (!model) return reply_failure(frame.header.request_id, model.error());
   if (open->warm_up) {
     if (const Status status = runtime::warm_up(runtime_, **model); !status.ok())
-      std::fprintf(stderr, "vaccel-worker: model '%s' was not warmed up: %s\n", open->name.c_str(),
-                   status.message().c_str());
+      say(2, "model '" + open->name + "' was not warmed up: " + status.message());
   }
   const uint64_t after = private_bytes();
   const uint32_t calls_wanted = runtime::Runtime::calls_wanted(**model);
@@ -383,19 +382,20 @@ void Server::handle_allocate_memory(const Frame& frame) {
   reply(frame.header.request_id, allocated);
 }
 
-void Server::handle_call(const Frame& frame, Scratch& scratch) {
+void Server::handle_call(const Frame& frame) {
   const Stopwatch stopwatch;
   const uint64_t id = frame.header.request_id;
-  scratch.rewind();
+  const auto scratch = scratches_.take();
+  scratch->rewind();
   const auto call = wire::decode_call(frame.body, {.payload_bytes = 0, .other_segments = true});
   const wire::Call none;
   CallMemories memories;
-  OutputSink sink(call ? *call : none, results_, windows_, memories, scratch);
+  OutputSink sink(call ? *call : none, results_, windows_, memories, *scratch);
   Inputs inputs;
   vaccel_timings timings{};
   runtime::RuntimeCall run{};
   Status status = call ? memories.find(*call, memories_) : call.error();
-  if (status.ok()) status = inputs.map(*call, calls_, windows_, memories, scratch);
+  if (status.ok()) status = inputs.map(*call, calls_, windows_, memories, *scratch);
   if (status.ok()) status = run_call(*call, frame, inputs.views(), memories, sink, timings, run);
   if (!status.ok() && !sink.status().ok()) status = sink.status();
   {

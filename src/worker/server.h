@@ -21,6 +21,7 @@
 
 #include "channel/ring_channel.h"
 #include "channel/segment.h"
+#include "core/pool.h"
 #include "core/status.h"
 #include "runtime/runtime.h"
 #include "wire/messages.h"
@@ -50,7 +51,6 @@ class Server {
   struct Turn {
     std::condition_variable given;
     bool mine = false;
-    Scratch scratch;  // of the thread whose turn this is
   };
 
   void work(Turn& turn);
@@ -58,14 +58,14 @@ class Server {
   void pass_turn(bool ended);
   Result<bool> receive(Frame& frame);  // false: the channel was closed
   void import_window();
-  void handle(Frame& frame, Scratch& scratch);
-  void handle_guarded(Frame& frame, Scratch& scratch);
+  void handle(Frame& frame);
+  void handle_guarded(Frame& frame);
   void handle_hello(const Frame& frame);
   void handle_open_model(const Frame& frame);
   void handle_close_model(const Frame& frame);
   void handle_describe(const Frame& frame);
   void handle_reload(const Frame& frame);
-  void handle_call(const Frame& frame, Scratch& scratch);
+  void handle_call(const Frame& frame);
   void handle_cancel(const Frame& frame);
   void handle_release(const Frame& frame);
   void handle_allocate_memory(const Frame& frame);
@@ -84,6 +84,7 @@ class Server {
   ResultSegment results_;
   Windows windows_;
   Memories memories_;
+  Pool<Scratch> scratches_;  // one a call
 
   channel::RingChannel& channel_;  // its receiving half is the leader's
 

@@ -13,7 +13,9 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 
+#include "core/clock.h"
 #include "support/agent_process.h"
 #include "support/raw_client.h"
 
@@ -22,8 +24,15 @@ namespace {
 
 constexpr const char* kPrisoner = "[backends]\ndirectory = \"" VACCEL_PRISONER "\"\n";
 
+// Where VACCEL_TEST_AGENT_GROUPS names a control group, each agent is alone in one below it, as a service of systemd's is.
 AgentSetup prison(const std::string& jail = "") {
-  return {.more = kPrisoner + ("[jail]\n" + jail) + "\n", .all_backends = true};
+  AgentSetup setup{.more = kPrisoner + ("[jail]\n" + jail) + "\n", .all_backends = true};
+  if (const char* group = std::getenv("VACCEL_TEST_AGENT_GROUPS"); group != nullptr)
+    setup.wrapper = {
+        "sh", "-c",
+        "group=" + std::string(group) + "/$$ && mkdir $group && echo $$ > $group/cgroup.procs && exec \"$@\"",
+        "sh"};
+  return setup;
 }
 
 // A host where nobody may make namespaces, and the agent has no capability.
@@ -37,7 +46,7 @@ AgentSetup prison_without_namespaces(const std::string& jail = "") {
                    "sh",
                    "-c",
                    "echo 0 > /proc/sys/user/max_user_namespaces && "
-                   "exec setpriv --bounding-set=-all --inh-caps=-all --securebits=+noroot \"$@\"",
+                   "exec /usr/bin/setpriv --bounding-set=-all --inh-caps=-all --securebits=+noroot \"$@\"",
                    "sh"};
   return setup;
 }
@@ -201,6 +210,66 @@ TEST(Jail, MemoryHasALimit) {
   EXPECT_TRUE(eventually([&] { return prisoner.try_to("memory", "50") == 0; })) << "the next one serves";
 }
 
+// "12:cpu,cpuacct:/group" of version 1, "0::/group" of version 2.
+std::filesystem::path group_of(pid_t pid, const std::string& controller) {
+  std::istringstream groups(read_file("/proc/" + std::to_string(pid) + "/cgroup"));
+  std::filesystem::path unified;
+  for (std::string line; std::getline(groups, line);) {
+    const std::string path = line.substr(line.find(':', line.find(':') + 1) + 2);
+    if (line.find(':' + controller + ':') != std::string::npos ||
+        line.find(':' + controller + ',') != std::string::npos)
+      return "/sys/fs/cgroup/" + controller + "/" + path;
+    if (line.starts_with("0::")) unified = "/sys/fs/cgroup/" + path;
+  }
+  return unified;
+}
+
+TEST(Jail, ControlGroupsHoldItAndGoWithIt) {
+  Prisoner prisoner(prison("memory = \"300M\"\ncpus = 0.5\ntasks = 150"));
+  if (lacks_something(prisoner)) GTEST_SKIP() << "skipped: " << prisoner.agent().log();
+  const pid_t worker = prisoner.agent().worker();
+  const auto memory = group_of(worker, "memory");
+  if (!std::filesystem::exists(memory))
+    GTEST_SKIP() << "skipped: this host's control groups are not under /sys/fs/cgroup";
+  const auto value = [](const std::filesystem::path& group, const char* of_1, const char* of_2) {
+    const bool is_2 = std::filesystem::exists(group / "cgroup.controllers");
+    return read_file(group / (is_2 ? of_2 : of_1));
+  };
+  EXPECT_EQ(value(memory, "memory.limit_in_bytes", "memory.max"), "314572800\n");
+  EXPECT_EQ(value(group_of(worker, "pids"), "pids.max", "pids.max"), "150\n");
+  const std::string quota = value(group_of(worker, "cpu"), "cpu.cfs_quota_us", "cpu.max");
+  EXPECT_TRUE(quota == "50000\n" || quota == "50000 100000\n") << quota;
+
+  const int64_t began_ns = now_ns();
+  const int64_t before_ms = cpu_ms(worker);
+  EXPECT_EQ(prisoner.try_to("burn", "1500"), 0);
+  const int64_t took_ms = (now_ns() - began_ns) / 1'000'000;
+  EXPECT_LE(cpu_ms(worker) - before_ms, took_ms / 2 + 150) << "half a CPU in " << took_ms << " ms";
+
+  prisoner.agent().stop();
+  EXPECT_TRUE(eventually([&] { return !std::filesystem::exists(memory); })) << memory;
+}
+
+TEST(Jail, WhatItWritesIsItsOwn) {
+  Prisoner prisoner;
+  EXPECT_EQ(prisoner.try_to("print", "10000"), 0) << prisoner.last();
+  EXPECT_TRUE(eventually([&] { return prisoner.try_to("privileges") == EPERM; })) << prisoner.last();
+  prisoner.agent().stop();
+  std::istringstream log(prisoner.agent().log());
+  int forged = 0;
+  bool told = false;
+  for (std::string line; std::getline(log, line);) {
+    if (line.find("vacceld info: forged") != std::string::npos) {
+      ++forged;
+      EXPECT_NE(line.find(" vacceld info: worker 0: 2026-01-01T"), std::string::npos) << line;
+    }
+    told = told || line.find("more lines were left out") != std::string::npos;
+  }
+  EXPECT_GE(forged, 200);
+  EXPECT_LT(forged, 1'000);
+  EXPECT_TRUE(told);
+}
+
 TEST(Jail, ADeedThatEndsWorkersIsQuarantined) {
   Prisoner prisoner;
   for (int time = 0; time < 3; ++time)
@@ -259,7 +328,7 @@ TEST(Jail, NothingIsLeftOfAWorker) {
   const size_t descriptors = descriptor_count(prisoner.agent().pid());
   for (int time = 0; time < 4; ++time) {
     prisoner.agent().kill_worker();
-    EXPECT_EQ(prisoner.try_to("privileges"), EPERM) << prisoner.last();
+    EXPECT_TRUE(eventually([&] { return prisoner.try_to("privileges") == EPERM; })) << prisoner.last();
   }
   EXPECT_EQ(descriptor_count(prisoner.agent().pid()), descriptors);
 }
@@ -268,7 +337,7 @@ TEST(Jail, NothingIsLeftOfAWorker) {
 TEST(Jail, TheAgentBecomesItsUser) {
   const passwd* nobody = ::getpwnam("nobody");
   if (::geteuid() != 0 || nobody == nullptr) GTEST_SKIP() << "skipped: only root can become another user";
-  if (std::system("setpriv --reuid=nobody --clear-groups test -x " VACCEL_PRISONER) != 0)
+  if (std::system("/usr/bin/setpriv --reuid=nobody --clear-groups test -x " VACCEL_PRISONER) != 0)
     GTEST_SKIP() << "skipped: this build tree is for its owner alone";
   const Ended refused = AgentProcess::run_to_end({.root = "user = \"no-such-user\""});
   EXPECT_EQ(refused.status, 2);

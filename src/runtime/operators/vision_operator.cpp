@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/pool.h"
 #include "core/tensor.h"
 #include "runtime/backend_run.h"
 #include "runtime/operators/attributes.h"
@@ -20,7 +21,7 @@ namespace {
 // A batch's input tensor takes no more than this (or one image's, if that is more).
 constexpr size_t kMostBatchBytes = size_t{128} << 20;
 
-// Memory that a thread keeps from call to call.
+// Memory that is kept from call to call.
 struct VisionScratch {
   Scratch pixels;
   Scratch tensor;
@@ -272,8 +273,9 @@ Status VisionOperator::run(RuntimeCall& call) const {
   if (Status status = check_images(call, name().c_str()); !status.ok()) return status;
   const auto loaded = call.model->in_backend(call.backend);
   if (!loaded) return loaded.error();
-  static thread_local VisionScratch scratch;
-  return Run(*this, call, **loaded, *settings, scratch).all();
+  static Pool<VisionScratch> scratches;
+  const auto scratch = scratches.take();
+  return Run(*this, call, **loaded, *settings, *scratch).all();
 }
 
 }  // namespace vaccel::runtime

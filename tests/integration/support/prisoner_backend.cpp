@@ -19,6 +19,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -146,6 +147,29 @@ int eat_memory(const std::string& megabytes) {
   return 0;
 }
 
+// Two CPUs, for so many milliseconds by the clock.
+int burn(const std::string& milliseconds) {
+  const auto end =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(std::atoi(milliseconds.c_str()));
+  const auto spin = [end] {
+    while (std::chrono::steady_clock::now() < end) {
+    }
+  };
+  std::thread other(spin);
+  spin();
+  other.join();
+  return 0;
+}
+
+// Lines that look like the agent's.
+int print(const std::string& lines) {
+  int result = 0;
+  for (int line = std::atoi(lines.c_str()); line > 0 && result == 0; --line)
+    result =
+        ::dprintf(STDERR_FILENO, "2026-01-01T00:00:00.000 vacceld info: forged %d\n", line) < 0 ? errno : 0;
+  return result;
+}
+
 int mount_something(const std::string&) {
   return outcome(::mount("x", "/tmp", "tmpfs", 0, nullptr));
 }
@@ -181,6 +205,8 @@ const std::map<std::string, Deed>& deeds() {
       {"fork", fork_once},
       {"threads", be_many},
       {"memory", eat_memory},
+      {"burn", burn},
+      {"print", print},
       {"mount", mount_something},
       {"unshare", leave_namespaces},
       {"privileges", gain_privileges},
