@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // soak: mixed load for a long time, every answer looked at, and whether agent and worker grow. Now and then all clients
-// close their sessions for a moment, and what the processes have then is a sample: of memory that is in use for a call or a
+// close their sessions for three seconds, and what the processes have then is a sample: of memory that is in use for a call or a
 // session nothing is left in it.
 #include <unistd.h>
 
@@ -36,9 +36,10 @@ namespace {
 
 constexpr const char* kSection = "soak";
 constexpr size_t kClients = 4;
-constexpr double kSamples = 120;
+constexpr double kSamples = 40;
 constexpr double kLeastPauseSeconds = 0.25;  // between samples
-constexpr int kSettleUs = 50'000;
+// A worker gives back what its heap keeps two seconds after its last call.
+constexpr int kSettleUs = 3'000'000;
 constexpr double kMebibyteAnHour = 1'048'576.0 / 3600;
 
 // Classifies a photo again and again, on one session; it must always show the same.

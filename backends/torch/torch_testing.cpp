@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "torch_testing.h"
 
+#include <ATen/ops/ones.h>
 #include <caffe2/serialize/inline_container.h>
-#include <torch/script.h>
+#include <torch/csrc/jit/api/module.h>
 
 #include <cstring>
 #include <sstream>
@@ -62,7 +63,7 @@ std::string scripted(const std::string& source) {
 
 std::string with_weight(const std::string& source, int count, int claimed) {
   torch::jit::Module module("M");
-  module.register_buffer("weight", torch::ones({count}));
+  module.register_buffer("weight", at::ones({count}));
   module.define(source);
   const std::string archive = saved(module);
   if (count == claimed) return archive;

@@ -2,7 +2,7 @@
 //
 // LibTorch, as its documentation runs a TorchScript module: loaded, set to evaluation, called without gradients on the
 // caller's memory.
-#include <ATen/ATen.h>
+#include <ATen/ops/from_blob.h>
 #include <torch/csrc/jit/serialization/import.h>
 
 #include "peer.h"

@@ -133,6 +133,7 @@ class Session final : public Polled {
   Status handle_upload(wire::Call call);
   void finish_upload();
   void forget_upload();
+  [[nodiscard]] UploadStore::Quota upload_quota() const;
   Status handle_put_model(const wire::Call& call);
   Status handle_delete_model(const wire::Call& call);
   Result<WorkerSlot*> worker_of(const std::string& model);

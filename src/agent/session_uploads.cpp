@@ -153,7 +153,7 @@ void Session::finish_upload() {
   const uint64_t id = own_.request_id;
   const auto bytes = std::span<const std::byte>(own_.payload).subspan(own_.data_offset, own_.data_bytes);
   count_call(bytes.size(), 0);
-  const auto have = host_.uploads().append(origin_.tenant->name(), *own_.piece, bytes);
+  const auto have = host_.uploads().append(origin_.tenant->name(), upload_quota(), *own_.piece, bytes);
   own_.metrics.ended(have ? VACCEL_OK : have.error().code());
   forget_upload();
   if (!have) {
@@ -175,6 +175,10 @@ void Session::finish_upload() {
 }
 
 // The files become a model, and the worker loads it: what is wrong with it is told now, and then there is no model.
+UploadStore::Quota Session::upload_quota() const {
+  return host_.uploads().quota_of(origin_.tenant->settings());
+}
+
 Status Session::handle_put_model(const wire::Call& call) {
   const auto name = text_of(call, "name");
   const auto files = text_of(call, "files");
@@ -188,7 +192,8 @@ Status Session::handle_put_model(const wire::Call& call) {
   if (!taken) return taken.error();
   const std::string tenant = origin_.tenant->name();
   const bool was_there = host_.uploads().has(tenant, *name);
-  if (Status status = host_.uploads().put(tenant, *name, files_in(*files)); !status.ok()) return status;
+  if (Status status = host_.uploads().put(tenant, upload_quota(), *name, files_in(*files)); !status.ok())
+    return status;
   const std::string model = kOwnPrefix + *name;
   auto worker = host_.own_worker(tenant);
   if (!worker) {

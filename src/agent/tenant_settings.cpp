@@ -18,6 +18,9 @@ constexpr double kMaxCallsPerSecond = 1e9;
 constexpr int64_t kMaxCount = 1'000'000;
 constexpr uint64_t kMaxBytes = wire::kMaxMemoryBytes;
 
+constexpr const char* kUploadBytes = "max_upload_bytes";
+constexpr const char* kUploadModels = "max_upload_models";
+
 struct ResourceFacts {
   const char* key;
   bool is_bytes;
@@ -176,6 +179,9 @@ void read_tenant_settings(TomlTable& table, TenantSettings& settings) {
     settings.calls_per_second = *rate;
   }
   if (const auto burst = table.integer("burst", 0, kMaxCount)) settings.burst = static_cast<uint32_t>(*burst);
+  if (const auto bytes = table.byte_size(kUploadBytes, 0, kMaxBytes)) settings.max_upload_bytes = *bytes;
+  if (const auto count = table.integer(kUploadModels, 0, kMaxCount))
+    settings.max_upload_models = static_cast<uint64_t>(*count);
   read_permission(table, "models", settings.models);
   read_permission(table, "operators", settings.operators);
   read_permission(table, "backends", settings.backends);
@@ -215,6 +221,10 @@ std::string toml_of(const TenantSettings& settings) {
   std::snprintf(rate, sizeof rate, "calls_per_second = %.17g\n", settings.calls_per_second);
   text += rate;
   text += "burst = " + std::to_string(settings.burst) + "\n";
+  for (const auto& [key, value] : {std::pair(kUploadBytes, settings.max_upload_bytes),
+                                   std::pair(kUploadModels, settings.max_upload_models)}) {
+    if (value) text += std::string(key) + " = " + std::to_string(*value) + "\n";
+  }
   text += toml_of("models", settings.models);
   text += toml_of("operators", settings.operators);
   text += toml_of("backends", settings.backends);

@@ -46,9 +46,11 @@ struct Permission {
 struct TenantSettings {
   uint32_t weight = 1;  ///< Its share of a worker's time beside others', 1 to 10000.
   std::array<uint64_t, kResourceCount> limits = default_limits();
-  double calls_per_second = 0;  ///< 0: any number.
-  uint32_t burst = 0;           ///< Calls that may come at once; 0: a second's, at least one.
-  Permission models;            ///< Of the catalogue.
+  double calls_per_second = 0;                ///< 0: any number.
+  uint32_t burst = 0;                         ///< Calls that may come at once; 0: a second's, at least one.
+  std::optional<uint64_t> max_upload_bytes;   ///< Of models that it brings; not given: as [uploads] has it.
+  std::optional<uint64_t> max_upload_models;  ///< Likewise.
+  Permission models;                          ///< Of the catalogue.
   Permission operators;
   Permission backends;
 

@@ -197,6 +197,8 @@ TEST(TenantSettings, AsTomlAreReadAgainAsTheyWere) {
   settings.limits = {1, 2, 3, 4, 5, 6, 7, 8};
   settings.calls_per_second = 0.1;
   settings.burst = 4;
+  settings.max_upload_bytes = 1 << 20;
+  settings.max_upload_models = 0;
   settings.models.patterns = {"a", "b-*", "with \"quotes\" and \\"};
   settings.backends.patterns.emplace();
   auto document = runtime::TomlDocument::parse(toml_of(settings), "x");

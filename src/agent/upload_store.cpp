@@ -144,10 +144,12 @@ std::pair<uint64_t, size_t> UploadStore::usage_of(const std::string& tenant) con
 }
 
 // Whether a new file is within the quota. Uploads that nobody has gone on with for an hour make way.
-Status UploadStore::admit(const std::string& tenant, const Piece& piece) const {
-  const size_t most_files = settings_.max_models * kFilesForEachModel;
+Status UploadStore::admit(const std::string& tenant, const Quota& quota, const Piece& piece) const {
+  if (quota.bytes == 0 || quota.models == 0)
+    return failure(VACCEL_PERMISSION_DENIED, "this tenant may not bring models of its own");
+  const size_t most_files = quota.models * kFilesForEachModel;
   const auto fits = [&](const std::pair<uint64_t, size_t>& usage) {
-    return piece.bytes <= settings_.max_bytes && usage.first <= settings_.max_bytes - piece.bytes &&
+    return piece.bytes <= quota.bytes && usage.first <= quota.bytes - piece.bytes &&
            usage.second < most_files;
   };
   auto usage = usage_of(tenant);
@@ -162,7 +164,7 @@ Status UploadStore::admit(const std::string& tenant, const Piece& piece) const {
   return failure(VACCEL_RESOURCE_EXHAUSTED,
                  "%llu bytes are over this tenant's quota for models: it has %llu of %llu bytes",
                  static_cast<unsigned long long>(piece.bytes), static_cast<unsigned long long>(usage.first),
-                 static_cast<unsigned long long>(settings_.max_bytes));
+                 static_cast<unsigned long long>(quota.bytes));
 }
 
 void UploadStore::remove_parts_before(const std::string& tenant, fs::file_time_type moment) const {
@@ -192,7 +194,7 @@ Status UploadStore::count_bytes(const std::string& tenant, uint64_t bytes) const
   return {};
 }
 
-Result<uint64_t> UploadStore::append(const std::string& tenant, const Piece& piece,
+Result<uint64_t> UploadStore::append(const std::string& tenant, const Quota& quota, const Piece& piece,
                                      std::span<const std::byte> bytes) const {
   if (!is_sha256(piece.sha256))
     return fail(VACCEL_INVALID_ARGUMENT, "'%s' is no SHA-256: 64 hexadecimal digits in lower case",
@@ -208,7 +210,7 @@ Result<uint64_t> UploadStore::append(const std::string& tenant, const Piece& pie
   const fs::path part = part_of(files, piece);
   const auto known = size_of(part);
   if (!known) {
-    if (Status status = admit(tenant, piece); !status.ok()) return Unexpected{std::move(status)};
+    if (Status status = admit(tenant, quota, piece); !status.ok()) return Unexpected{std::move(status)};
   }
   const uint64_t have = known.value_or(0);
   if (have != piece.bytes && (bytes.empty() || piece.offset != have)) return have;
@@ -226,7 +228,7 @@ Result<uint64_t> UploadStore::append(const std::string& tenant, const Piece& pie
   return now;
 }
 
-Status UploadStore::put(const std::string& tenant, const std::string& name,
+Status UploadStore::put(const std::string& tenant, const Quota& quota, const std::string& name,
                         const std::vector<ModelFile>& files) const {
   if (Status status = make_folders(tenant); !status.ok()) return status;
   if (!runtime::is_model_name(name)) {
@@ -262,7 +264,7 @@ Status UploadStore::put(const std::string& tenant, const std::string& name,
     return failure(VACCEL_INVALID_ARGUMENT, "there is another model %s%s; delete it first", kOwnPrefix,
                    name.c_str());
   }
-  if (count_of(models_of(tenant)) >= settings_.max_models)
+  if (count_of(models_of(tenant)) >= quota.models)
     return failure(VACCEL_RESOURCE_EXHAUSTED, "this tenant has %zu models of its own; that is the limit",
                    count_of(models_of(tenant)));
   // All of it or nothing: catalogues pass over names that begin so.

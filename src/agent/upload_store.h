@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "agent/config.h"
+#include "agent/tenant_settings.h"
 #include "core/status.h"
 
 namespace vaccel::agent {
@@ -44,6 +45,16 @@ class UploadStore {
   /// Removes what an earlier agent left half done: files that no model has, and parts that nobody has gone on with for a day.
   void tidy() const;
 
+  /// What a tenant may have: what its settings say, else the store's.
+  struct Quota {
+    uint64_t bytes = 0;
+    uint64_t models = 0;
+  };
+  [[nodiscard]] Quota quota_of(const TenantSettings& tenant) const {
+    return {tenant.max_upload_bytes.value_or(settings_.max_bytes),
+            tenant.max_upload_models.value_or(settings_.max_models)};
+  }
+
   /// A piece of a file. With no bytes: a question.
   struct Piece {
     std::string sha256;   ///< Of the whole file, 64 hexadecimal digits in lower case.
@@ -52,14 +63,14 @@ class UploadStore {
   };
   /// Appends a piece, if it is the next one. @return how many bytes of the file are there now: where to go on.
   /// INVALID_ARGUMENT; RESOURCE_EXHAUSTED: the quota, the disk, or too much in too short a time, with when to try again.
-  [[nodiscard]] Result<uint64_t> append(const std::string& tenant, const Piece& piece,
+  [[nodiscard]] Result<uint64_t> append(const std::string& tenant, const Quota& quota, const Piece& piece,
                                         std::span<const std::byte> bytes) const;
 
   /// A file of a model, and the SHA-256 that it was uploaded under.
   using ModelFile = std::pair<std::string, std::string>;
   /// Makes a model of files that are there, "model.toml" among them. The same again is fine. @param name  without its prefix.
   /// INVALID_ARGUMENT: a name, or there is another of that name; NOT_FOUND: a file; RESOURCE_EXHAUSTED: too many models.
-  [[nodiscard]] Status put(const std::string& tenant, const std::string& name,
+  [[nodiscard]] Status put(const std::string& tenant, const Quota& quota, const std::string& name,
                            const std::vector<ModelFile>& files) const;
   /// Removes a model, and files that no other has. NOT_FOUND.
   [[nodiscard]] Status remove(const std::string& tenant, const std::string& name) const;
@@ -78,7 +89,7 @@ class UploadStore {
     return settings_.directory / tenant / "models";
   }
   [[nodiscard]] Status make_folders(const std::string& tenant) const;
-  [[nodiscard]] Status admit(const std::string& tenant, const Piece& piece) const;
+  [[nodiscard]] Status admit(const std::string& tenant, const Quota& quota, const Piece& piece) const;
   void remove_unused_files(const std::string& tenant,
                            const std::function<bool(const struct stat&)>& wanted) const;
   void remove_parts_before(const std::string& tenant, std::filesystem::file_time_type moment) const;

@@ -107,6 +107,7 @@ Server::Server(runtime::Runtime& runtime, channel::RingChannel& channel, channel
       calls_(std::move(calls)),
       results_(std::move(results)),
       windows_(runtime),
+      idle_trim_([] { ::malloc_trim(0); }),
       channel_(channel) {}
 
 Status Server::serve(uint32_t threads) {
@@ -383,6 +384,7 @@ void Server::handle_allocate_memory(const Frame& frame) {
 }
 
 void Server::handle_call(const Frame& frame) {
+  const IdleTrim::Call running(idle_trim_);
   const Stopwatch stopwatch;
   const uint64_t id = frame.header.request_id;
   const auto scratch = scratches_.take();

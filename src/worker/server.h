@@ -26,6 +26,7 @@
 #include "runtime/runtime.h"
 #include "wire/messages.h"
 #include "worker/call_memory.h"
+#include "worker/idle_trim.h"
 #include "worker/memories.h"
 #include "worker/windows.h"
 
@@ -85,6 +86,7 @@ class Server {
   Windows windows_;
   Memories memories_;
   Pool<Scratch> scratches_;  // one a call
+  IdleTrim idle_trim_;
 
   channel::RingChannel& channel_;  // its receiving half is the leader's
 

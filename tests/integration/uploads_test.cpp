@@ -235,6 +235,25 @@ TEST(Uploads, QuotasHold) {
   EXPECT_TRUE(other.model("two", identity(kFloat, {2}).file()).is_result());
 }
 
+TEST(Uploads, ATenantCanHaveAQuotaOfItsOwn) {
+  const AgentProcess agent(with_uploads());
+  Uploader acme(endpoint_of(agent, "acme"));
+  Uploader other(endpoint_of(agent, "other"));
+  const std::string most(100, 'a');
+  ASSERT_EQ(agent.vaccelctl({"tenant", "set", "acme", "max_upload_bytes=100"}).status, 0);
+  EXPECT_EQ(acme.piece(most + "b", 0, 1).code, VACCEL_RESOURCE_EXHAUSTED) << "one over";
+  EXPECT_EQ(Uploader::have(acme.piece(most, 0, 1)), 1) << "at it";
+  EXPECT_EQ(Uploader::have(other.piece(most + "b", 0, 1)), 1) << "of one tenant alone";
+  ASSERT_EQ(agent.vaccelctl({"tenant", "set", "other", "max_upload_models=2"}).status, 0);
+  ASSERT_TRUE(other.model("one", small_model()).is_result());
+  ASSERT_TRUE(other.model("two", identity(kFloat, {2}).file()).is_result());
+  EXPECT_EQ(other.model("three", identity(kFloat, {3}).file()).code, VACCEL_RESOURCE_EXHAUSTED);
+  ASSERT_EQ(agent.vaccelctl({"tenant", "set", "acme", "max_upload_models=0"}).status, 0);
+  const Answer none = acme.piece("c", 0, 1);
+  EXPECT_EQ(none.code, VACCEL_PERMISSION_DENIED);
+  EXPECT_NE(none.text().find("may not bring models of its own"), std::string::npos) << none.text();
+}
+
 TEST(Uploads, HaveARate) {
   const AgentProcess agent(with_uploads("bytes_per_second = 4096"));
   Uploader acme(endpoint_of(agent, "acme"));

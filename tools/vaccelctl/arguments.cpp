@@ -70,8 +70,9 @@ Example:
 constexpr const char* kSetTenantNotes = R"(
 The keys are those of [[tenant]] in the configuration: weight, max_sessions, max_calls_in_flight,
 max_bytes_in_flight, max_models_open, max_leases, max_leased_bytes, max_device_buffers,
-max_device_bytes, calls_per_second, burst, models, operators, backends. What is not named stays. It
-holds until the agent is started again or reads its configuration again.
+max_device_bytes, max_upload_bytes, max_upload_models, calls_per_second, burst, models, operators,
+backends. What is not named stays. It holds until the agent is started again or reads its
+configuration again.
 
 Examples:
   vaccelctl tenant set acme weight=4 calls_per_second=500
