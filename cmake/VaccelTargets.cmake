@@ -66,12 +66,13 @@ function(vaccel_optimise_at_link target)
 endfunction()
 
 # vaccel_add_room(NAME sources... LIBS targets...): a static library of one room. All rooms are compiled without
-# exceptions and RTTI when LEAN is given, as what goes into the guest library is.
+# exceptions and RTTI when LEAN is given, as what goes into the guest library is. PLAIN: it is in nothing that is optimised
+# at link, so it is not compiled for that as well.
 function(vaccel_add_room name)
-  cmake_parse_arguments(ROOM "LEAN" "" "LIBS" ${ARGN})
+  cmake_parse_arguments(ROOM "LEAN;PLAIN" "" "LIBS" ${ARGN})
   add_library(${name} STATIC ${ROOM_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PUBLIC vaccel_flags ${ROOM_LIBS})
-  if(VACCEL_LTO)
+  if(VACCEL_LTO AND NOT ROOM_PLAIN)
     target_compile_options(${name} PRIVATE -flto=auto -ffat-lto-objects)
   endif()
   if(ROOM_LEAN)

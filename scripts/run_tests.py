@@ -96,7 +96,8 @@ STAGES = [
     Stage("setup", "install and fetch what is missing", set_up, quick=True),
     Stage("format", "clang-format", check_format, quick=True),
     Stage("unit", "unit tests, release", ctest("release", "-LE", LABELS_OF_THEIR_OWN, jobs=CORES), quick=True),
-    Stage("integration", "whole processes, release", ctest("release", "-L", "^integration$"), quick=True),
+    Stage("integration", "whole processes, release", ctest("release", "-L", "^integration$", jobs=CORES),
+          quick=True),
     Stage("conformance", "ONNX's own test data through an agent", ctest("release", "-L", "^conformance$")),
     Stage("scripts", "set-up, catalogue and the two commands", ctest("release", "-L", "^scripts$"), quick=True),
     Stage("install", "programs against the installed tree", ctest("release", "-L", "^install$")),
@@ -105,7 +106,7 @@ STAGES = [
     Stage("demo", "./demo in all its places", ctest("release", "-L", "^demo$")),
     Stage("bench", "each benchmark for a moment", ctest("release", "-L", "^bench$")),
     Stage("asan-unit", "unit tests under ASan and UBSan", ctest("asan", "-LE", LABELS_OF_THEIR_OWN, jobs=CORES)),
-    Stage("asan-integration", "whole processes under ASan and UBSan", ctest("asan", "-L", "^integration$")),
+    Stage("asan-integration", "whole processes under ASan and UBSan", ctest("asan", "-L", "^integration$", jobs=CORES)),
     Stage("fuzz", "each fuzz target for a bounded time", ctest("asan", "-L", "^fuzz$", jobs=CORES)),
     Stage("tsan", "threaded tests under TSan", ctest("tsan", "-L", "^tsan$", target="tsan_tests")),
 ]

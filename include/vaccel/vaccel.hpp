@@ -15,6 +15,7 @@
 
 #include <vaccel/vaccel.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -27,6 +28,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -1083,6 +1085,39 @@ class Session {
   /// Loads a model now, so that the first call does not wait for it.
   void load(const std::string& name) const { detail::check(vaccel_model_load(session_.get(), name.c_str())); }
 
+  // ---- Models of one's own, where the host takes them: its operator says so with [uploads]
+
+  /// Sends a file of a model in pieces, or what of it the host does not have yet: goes on where it was interrupted. Where the host takes
+  /// only so much a second, waits. RESOURCE_EXHAUSTED: the quota.
+  /// @param sha256  Of the file: 64 hexadecimal digits in lower case. @return bytes that were sent; 0: it was there.
+  uint64_t upload(const std::string& sha256, std::span<const std::byte> file,
+                  const CallOptions& options = {}) const {
+    constexpr uint64_t kPieceBytes = uint64_t{1} << 20;
+    uint64_t sent = 0;
+    uint64_t have = upload_piece(sha256, file, 0, 0, options);
+    while (have < file.size()) {
+      const uint64_t bytes = std::min<uint64_t>(kPieceBytes, file.size() - have);
+      const uint64_t now = upload_piece(sha256, file, have, bytes, options);
+      if (now <= have) throw Error(VACCEL_UNAVAILABLE, "the host does not go on with the upload");
+      sent += bytes;
+      have = now;
+    }
+    return sent;
+  }
+  /// Makes the model "own/NAME" of files that have been uploaded, and loads it: INVALID_ARGUMENT says why that cannot be.
+  /// @param files  The name that each has in the model, and its SHA-256; "model.toml", which says what the model is, among them.
+  void put_model(const std::string& name, const std::vector<std::pair<std::string, std::string>>& files,
+                 const CallOptions& options = {}) const {
+    std::string list;
+    for (const auto& [file, sha256] : files)
+      list.append(file).append(" ").append(sha256).append("\n");
+    (void)call("vaccel.put_model", "", {{"name", name}, {"files", list}}, {}, options);
+  }
+  /// Deletes the model "own/NAME", and its files. NOT_FOUND.
+  void delete_model(const std::string& name, const CallOptions& options = {}) const {
+    (void)call("vaccel.delete_model", "", {{"name", name}}, {}, options);
+  }
+
   /// Describes the agent, its limits and its backends.
   [[nodiscard]] Agent agent() const {
     vaccel_agent* described = nullptr;
@@ -1118,6 +1153,28 @@ class Session {
   }
 
  private:
+  // @param bytes  0: asks. @return how many bytes of the file are there.
+  uint64_t upload_piece(const std::string& sha256, std::span<const std::byte> file, uint64_t offset,
+                        uint64_t bytes, const CallOptions& options) const {
+    const std::span<const std::byte> piece = file.subspan(offset, bytes);
+    std::vector<Tensor> inputs;
+    if (bytes > 0) inputs.push_back(tensor("data", piece));
+    for (;;) {
+      try {
+        const Outputs outputs = call("vaccel.upload", "",
+                                     {{"sha256", sha256},
+                                      {"bytes", static_cast<int64_t>(file.size())},
+                                      {"offset", static_cast<int64_t>(offset)}},
+                                     inputs, options);
+        const auto have = outputs["have"].as<int64_t>();
+        return have.empty() || have[0] < 0 ? 0 : static_cast<uint64_t>(have[0]);
+      } catch (const Error& error) {
+        if (error.code() != VACCEL_RESOURCE_EXHAUSTED || error.retry_after().count() == 0) throw;
+        std::this_thread::sleep_for(error.retry_after());
+      }
+    }
+  }
+
   // Calls one of the functions for several images; `wanted` is what it has between the images and the options.
   template <typename Type, typename C, auto free, typename Function, typename... Wanted>
   std::vector<Type> run(Function function, const std::string& model, const std::vector<Image>& images,

@@ -174,11 +174,11 @@ void Session::finish_upload() {
   send(id, result, {&payload, 1}, std::move(kept));
 }
 
-// The files become a model, and the worker loads it: what is wrong with it is told now, and then there is no model.
 UploadStore::Quota Session::upload_quota() const {
   return host_.uploads().quota_of(origin_.tenant->settings());
 }
 
+// The files become a model, and the worker loads it: what is wrong with it is told now, and then there is no model.
 Status Session::handle_put_model(const wire::Call& call) {
   const auto name = text_of(call, "name");
   const auto files = text_of(call, "files");

@@ -16,6 +16,7 @@ constexpr uint32_t kMaxWeight = 10'000;
 constexpr size_t kMaxNameBytes = 64;
 constexpr double kMaxCallsPerSecond = 1e9;
 constexpr int64_t kMaxCount = 1'000'000;
+constexpr int64_t kMaxUploadModels = 4096;
 constexpr uint64_t kMaxBytes = wire::kMaxMemoryBytes;
 
 constexpr const char* kUploadBytes = "max_upload_bytes";
@@ -180,7 +181,7 @@ void read_tenant_settings(TomlTable& table, TenantSettings& settings) {
   }
   if (const auto burst = table.integer("burst", 0, kMaxCount)) settings.burst = static_cast<uint32_t>(*burst);
   if (const auto bytes = table.byte_size(kUploadBytes, 0, kMaxBytes)) settings.max_upload_bytes = *bytes;
-  if (const auto count = table.integer(kUploadModels, 0, kMaxCount))
+  if (const auto count = table.integer(kUploadModels, 0, kMaxUploadModels))
     settings.max_upload_models = static_cast<uint64_t>(*count);
   read_permission(table, "models", settings.models);
   read_permission(table, "operators", settings.operators);

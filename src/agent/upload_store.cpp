@@ -22,6 +22,7 @@ namespace fs = std::filesystem;
 
 constexpr size_t kMostFilesOfModel = 16;
 constexpr size_t kFilesForEachModel = 4;  // that a tenant may have: descriptions and labels come besides
+constexpr uint64_t kBytesOfAQuestion = uint64_t{16} << 10;
 constexpr uint64_t kMostDescriptionBytes = uint64_t{1} << 20;
 constexpr const char* kPart = ".part";
 constexpr const char* kDescription = "model.toml";
@@ -109,6 +110,12 @@ size_t count_of(const fs::path& folder) {
 
 }  // namespace
 
+Status UploadStore::permit(const std::string& tenant, const Quota& quota) const {
+  if (quota.bytes == 0 || quota.models == 0)
+    return failure(VACCEL_PERMISSION_DENIED, "this tenant may not bring models of its own");
+  return make_folders(tenant);
+}
+
 Status UploadStore::make_folders(const std::string& tenant) const {
   if (!enabled())
     return failure(VACCEL_UNIMPLEMENTED,
@@ -145,8 +152,6 @@ std::pair<uint64_t, size_t> UploadStore::usage_of(const std::string& tenant) con
 
 // Whether a new file is within the quota. Uploads that nobody has gone on with for an hour make way.
 Status UploadStore::admit(const std::string& tenant, const Quota& quota, const Piece& piece) const {
-  if (quota.bytes == 0 || quota.models == 0)
-    return failure(VACCEL_PERMISSION_DENIED, "this tenant may not bring models of its own");
   const size_t most_files = quota.models * kFilesForEachModel;
   const auto fits = [&](const std::pair<uint64_t, size_t>& usage) {
     return piece.bytes <= quota.bytes && usage.first <= quota.bytes - piece.bytes &&
@@ -200,7 +205,7 @@ Result<uint64_t> UploadStore::append(const std::string& tenant, const Quota& quo
     return fail(VACCEL_INVALID_ARGUMENT, "'%s' is no SHA-256: 64 hexadecimal digits in lower case",
                 printable(piece.sha256).c_str());
   if (piece.bytes == 0) return fail(VACCEL_INVALID_ARGUMENT, "a file of a model has at least one byte");
-  if (Status status = make_folders(tenant); !status.ok()) return Unexpected{std::move(status)};
+  if (Status status = permit(tenant, quota); !status.ok()) return Unexpected{std::move(status)};
   const fs::path files = files_of(tenant);
   if (const auto whole = size_of(files / piece.sha256)) {
     if (*whole == piece.bytes) return *whole;
@@ -210,7 +215,15 @@ Result<uint64_t> UploadStore::append(const std::string& tenant, const Quota& quo
   const fs::path part = part_of(files, piece);
   const auto known = size_of(part);
   if (!known) {
-    if (Status status = admit(tenant, quota, piece); !status.ok()) return Unexpected{std::move(status)};
+    // The folder is gone through for it, and a question has no bytes that would be counted.
+    Status status = bytes.empty()
+                        ? count_bytes(tenant, std::min(kBytesOfAQuestion, settings_.bytes_per_second / 64))
+                        : Status();
+    if (status.ok()) status = admit(tenant, quota, piece);
+    if (!status.ok()) return Unexpected{std::move(status)};
+  } else if (piece.bytes > quota.bytes) {
+    return fail(VACCEL_RESOURCE_EXHAUSTED, "%llu bytes are over this tenant's quota for models, %llu",
+                static_cast<unsigned long long>(piece.bytes), static_cast<unsigned long long>(quota.bytes));
   }
   const uint64_t have = known.value_or(0);
   if (have != piece.bytes && (bytes.empty() || piece.offset != have)) return have;
@@ -230,7 +243,7 @@ Result<uint64_t> UploadStore::append(const std::string& tenant, const Quota& quo
 
 Status UploadStore::put(const std::string& tenant, const Quota& quota, const std::string& name,
                         const std::vector<ModelFile>& files) const {
-  if (Status status = make_folders(tenant); !status.ok()) return status;
+  if (Status status = permit(tenant, quota); !status.ok()) return status;
   if (!runtime::is_model_name(name)) {
     return failure(VACCEL_INVALID_ARGUMENT,
                    "'%s' cannot be a model's name: it has at most 64 of a-z, 0-9, '.', '_' and '-'",

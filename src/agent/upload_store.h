@@ -88,6 +88,7 @@ class UploadStore {
   [[nodiscard]] std::filesystem::path models_of(const std::string& tenant) const {
     return settings_.directory / tenant / "models";
   }
+  [[nodiscard]] Status permit(const std::string& tenant, const Quota& quota) const;
   [[nodiscard]] Status make_folders(const std::string& tenant) const;
   [[nodiscard]] Status admit(const std::string& tenant, const Quota& quota, const Piece& piece) const;
   void remove_unused_files(const std::string& tenant,

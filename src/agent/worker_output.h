@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a worker and the frameworks in it write to their standard error, as lines of the agent's log: each says whose it is, none can
-// pass for the agent's own, and whoever writes without end is not read for a while, so that neither the log nor the loop is flooded.
+// pass for the agent's own, and nobody floods the log, nor keeps the loop busy: so much is read in a second and no more.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "agent/line_meter.h"
 #include "agent/log.h"
@@ -23,38 +25,43 @@ class WorkerOutput {
   static constexpr int64_t kEachNs = 500'000'000;
   /// A longer line is cut in pieces.
   static constexpr size_t kMaxLineBytes = 1024;
+  /// What is read, however short the lines. Who writes more waits, once the socket is full.
+  static constexpr int64_t kBytesPerMs = 320;
 
-  /// @param name  Before each line: "worker 3". @param reactor, log  Outlive this.
+  /// @param name  Of the worker, "worker 3": lines begin with "worker 3 says: ". @param reactor, log  Outlive this.
   WorkerOutput(Reactor& reactor, Log& log, std::string name)
       : reactor_(reactor), log_(log), name_(std::move(name)) {}
   ~WorkerOutput() { forget(); }
   WorkerOutput(const WorkerOutput&) = delete;
   WorkerOutput& operator=(const WorkerOutput&) = delete;
 
-  /// A process begins: what it writes comes out of this pipe. A line may begin with its level as syslog has it, "<4>"; it is
-  /// "info" without.
-  Status begin(UniqueFd pipe);
-  /// It has ended: what it had written last is told, and the pipe is closed.
+  /// A process begins: what it writes arrives at this stream socket. (Not a pipe: a read of one waits while the other end writes from
+  /// memory that is not there.) A line may begin with its level as syslog has it, "<4>"; it is "info" without.
+  Status begin(UniqueFd socket);
+  /// Reads what is there. For who waits for the process's end, without the loop.
+  void drain();
+  /// The process has ended: what it had written last is told, and the socket is closed.
   void end();
 
  private:
   void on_readable();
-  bool read_once();  // whether there may be more
+  size_t read_once();  // how many bytes; 0: none are there
   void take(std::string_view bytes);
-  void tell(std::string_view line);
+  void tell_line();
   void tell_left_out();
-  void pause();
+  void watch();
+  void unwatch();
   void forget();
 
   Reactor& reactor_;
   Log& log_;
   const std::string name_;
-  UniqueFd pipe_;
+  UniqueFd socket_;
   bool watched_ = false;
   Reactor::TimerId pause_;
-  std::string line_;  // that has not ended yet
+  std::string line_;               // or what of it has come
+  std::optional<LogLevel> level_;  // of a line that has been cut: its pieces'
   LineMeter meter_{kBurst, kEachNs};
-  uint64_t left_out_ = 0;  // by the pipe's last piece: whether to pause
 };
 
 }  // namespace vaccel::agent

@@ -58,8 +58,8 @@ Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(
   }
   UniqueFd ours{ends[0]};
   const UniqueFd theirs{ends[1]};
-  if (::pipe2(ends, O_CLOEXEC) != 0)
-    return fail(VACCEL_RESOURCE_EXHAUSTED, "pipe: %s", errno_text(errno).c_str());
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    return fail(VACCEL_RESOURCE_EXHAUSTED, "socketpair: %s", errno_text(errno).c_str());
   UniqueFd output{ends[0]};
   const UniqueFd output_of_worker{ends[1]};
   auto started = jail.start({.file = program,
@@ -91,11 +91,17 @@ void WorkerProcess::kill() {
   if (pid_ > 0) ::kill(pid_, SIGKILL);
 }
 
-void WorkerProcess::end(int timeout_ms) {
+void WorkerProcess::end(int timeout_ms, const std::function<void()>& meanwhile) {
   if (pid_ <= 0) return;
   ::shutdown(channel_->fd(), SHUT_RDWR);
   pollfd waiting{pid_fd_.get(), POLLIN, 0};
-  if (::poll(&waiting, 1, timeout_ms) <= 0) kill();
+  constexpr int kSliceMs = 20;
+  bool ended = false;
+  for (int waited_ms = 0; !ended && waited_ms < timeout_ms; waited_ms += kSliceMs) {
+    meanwhile();
+    ended = ::poll(&waiting, 1, kSliceMs) > 0;
+  }
+  if (!ended) kill();
   collect();
 }
 

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,12 +38,12 @@ class WorkerProcess {
   [[nodiscard]] int pid_fd() const { return pid_fd_.get(); }
   [[nodiscard]] channel::RingChannel& channel() { return *channel_; }
   [[nodiscard]] const channel::Segment& results() const { return results_; }
-  /// The end of a pipe where what it writes to standard output and error comes out; for the caller, once.
+  /// The socket where what it writes to standard output and error arrives; for the caller, once.
   [[nodiscard]] UniqueFd take_output() { return std::move(output_); }
   void kill();
   /// Closes the channel, on which the worker finishes and exits, and waits for that; kills it when it takes
-  /// too long.
-  void end(int timeout_ms);
+  /// too long. Calls `meanwhile` now and then.
+  void end(int timeout_ms, const std::function<void()>& meanwhile);
   /// Collects a process that has ended. @return how, for a sentence: "exited with status 1", "was killed by
   /// signal 11 (Segmentation fault)", "took more memory than the 2147483648 bytes that it may have".
   std::string collect();

@@ -221,7 +221,7 @@ void WorkerSlot::stop_within(int timeout_ms) {
   if (!process_) return;
   forget_process();
   ready_ = false;
-  process_->end(timeout_ms);
+  process_->end(timeout_ms, [this] { output_.drain(); });
   output_.end();
   process_.reset();
   options_.metrics.worker_ended(WorkerEnd::kStopped);

@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 
+#include <bit>
 #include <limits>
 
 namespace vaccel {
@@ -26,6 +27,10 @@ constexpr bool kPagesOfTheirOwn = true;
 #endif
 
 }  // namespace
+
+size_t MemoryBlock::with_room(size_t bytes, size_t most) {
+  return kPagesOfTheirOwn && bytes <= most ? std::bit_ceil(bytes) : bytes;
+}
 
 MemoryBlock::MemoryBlock(size_t bytes) {
   const bool large = kPagesOfTheirOwn && bytes >= kLarge;

@@ -18,6 +18,11 @@ class MemoryBlock {
   /// From this size on a block is pages of its own.
   static constexpr size_t kLarge = size_t{128} << 10;
 
+  /// How much to ask for where blocks are used again for sizes that differ: twofold steps up to `most`, so that little more finds room,
+  /// and no more than is needed beyond it. Pages that are not used take nothing. With AddressSanitizer what is needed: it sees
+  /// what runs over the end.
+  static size_t with_room(size_t bytes, size_t most);
+
   MemoryBlock() = default;
   /// `bytes` of unspecified content, aligned to kAlignment. Not valid() where there is no memory; valid() for 0 bytes.
   explicit MemoryBlock(size_t bytes);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Things that are dear to make, used by one at a time and again and again. There are as many as are in use at a time, whatever the
-// number of threads, and the one that came back last, which is warm, goes out first.
+// number of threads; the one that came back last, which is warm, goes out first, and those that only a peak needed go by and by.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <iterator>
 #include <memory>
 #include <mutex>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -36,11 +37,8 @@ class Pool {
     std::unique_ptr<Thing> thing_;
   };
 
-  /// @param most_kept  What comes back beyond it is destroyed. No more threads run at a time than there are CPUs.
-  explicit Pool(size_t most_kept = std::max(4U, std::thread::hardware_concurrency()))
-      : most_kept_(most_kept) {
-    kept_.reserve(most_kept);
-  }
+  /// After so many uses it is looked whether some have lain there all the time: half of them go.
+  static constexpr uint32_t kLookAfter = 1024;
 
   /// One that was used before, as it was left, or a new one.
   [[nodiscard]] Lent take() {
@@ -51,19 +49,36 @@ class Pool {
         thing = std::move(kept_.back());
         kept_.pop_back();
       }
+      least_kept_ = std::min(least_kept_, kept_.size());
     }
     return {*this, thing ? std::move(thing) : std::make_unique<Thing>()};
   }
 
+  /// Destroys all that are not in use.
+  void clear() {
+    std::vector<std::unique_ptr<Thing>> cold;
+    const std::lock_guard lock(mutex_);
+    cold.swap(kept_);
+    least_kept_ = 0;
+  }
+
  private:
   void put(std::unique_ptr<Thing> thing) {
+    std::vector<std::unique_ptr<Thing>> cold;  // goes when nobody waits for the lock any more
     const std::lock_guard lock(mutex_);
-    if (kept_.size() < most_kept_) kept_.push_back(std::move(thing));
-  }  // or it goes, when nobody waits for the lock any more
+    kept_.push_back(std::move(thing));
+    if (++uses_ < kLookAfter) return;
+    const auto many = static_cast<std::ptrdiff_t>((least_kept_ + 1) / 2);
+    cold.assign(std::move_iterator(kept_.begin()), std::move_iterator(kept_.begin() + many));
+    kept_.erase(kept_.begin(), kept_.begin() + many);
+    uses_ = 0;
+    least_kept_ = kept_.size();
+  }
 
-  const size_t most_kept_;
   std::mutex mutex_;
-  std::vector<std::unique_ptr<Thing>> kept_;
+  std::vector<std::unique_ptr<Thing>> kept_;  // the coldest first
+  size_t least_kept_ = 0;                     // since it was looked last
+  uint32_t uses_ = 0;
 };
 
 }  // namespace vaccel

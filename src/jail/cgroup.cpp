@@ -111,27 +111,28 @@ Status make_divisible(Place& place, const std::string& controller) {
                    place.folder.c_str(), controller.c_str());
   }
   const bool is_root = ::access((place.folder / "cgroup.type").c_str(), F_OK) != 0;
-  bool others = false;
   if (!is_root) {
+    std::vector<pid_t> ours;
+    std::ifstream processes(place.folder / "cgroup.procs");
+    for (pid_t pid = 0; processes >> pid;) {
+      if (pid == ::getpid() || parent_of(pid) == ::getpid()) {
+        ours.push_back(pid);
+      } else if (::kill(pid, 0) == 0 || errno != ESRCH) {
+        return failure(VACCEL_UNAVAILABLE,
+                       "the control group %s has other processes than the agent's, and so cannot be divided",
+                       place.folder.c_str());
+      }
+    }
     const std::filesystem::path own = place.folder / own_name;
     std::error_code error;
     std::filesystem::create_directory(own, error);
     if (error) return failure(VACCEL_UNAVAILABLE, "cannot make %s: %s", own.c_str(), error.message().c_str());
-    std::ifstream processes(place.folder / "cgroup.procs");
-    for (pid_t pid = 0; processes >> pid;) {
-      const bool ours = pid == ::getpid() || parent_of(pid) == ::getpid();
-      others = others || !ours;
-      if (!ours) continue;
-      if (Status status = write_value(own / "cgroup.procs", std::to_string(pid)); !status.ok()) return status;
+    for (const pid_t pid : ours) {
+      Status status = write_value(own / "cgroup.procs", std::to_string(pid));
+      if (!status.ok() && ::kill(pid, 0) == 0) return status;  // one that has ended meanwhile needs no group
     }
   }
-  Status status = write_value(place.folder / "cgroup.subtree_control", "+" + controller);
-  if (!status.ok() && others) {
-    return failure(VACCEL_UNAVAILABLE,
-                   "the control group %s has other processes than the agent's, and so cannot be divided",
-                   place.folder.c_str());
-  }
-  return status;
+  return write_value(place.folder / "cgroup.subtree_control", "+" + controller);
 }
 
 // What agents that were killed have left behind; a group in use cannot be removed.

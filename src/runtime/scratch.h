@@ -4,7 +4,6 @@
 // asked for was unusually large.
 #pragma once
 
-#include <bit>
 #include <cstddef>
 
 #include "core/memory_block.h"
@@ -20,9 +19,12 @@ class Scratch {
     const bool too_large = size > kKeep && bytes <= kKeep;
     if (bytes <= size && !too_large && memory_.valid()) return memory_.data();
     memory_ = {};  // before another is made: never both
-    // Twofold steps, so that little more finds room; pages that are not used take nothing.
-    memory_ = MemoryBlock(bytes <= kKeep ? std::bit_ceil(bytes) : bytes);
+    memory_ = MemoryBlock(MemoryBlock::with_room(bytes, kKeep));
     return memory_.data();
+  }
+  /// Nobody uses it for a while: unusually much goes back now.
+  void rest() {
+    if (memory_.size() > kKeep) memory_ = {};
   }
 
  private:

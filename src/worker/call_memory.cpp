@@ -42,9 +42,7 @@ std::byte* Scratch::take(size_t bytes) {
   }
   // Those that are free are too small for this call, and would stay beside the new one for calls like it.
   std::erase_if(blocks_, [](const Block& block) { return block.used == 0; });
-  // Twofold steps, so that calls that grow by little find room; pages that are not used take nothing.
-  const size_t size = needed <= kScratchKept ? std::bit_ceil(std::max(needed, kScratchBlock)) : needed;
-  MemoryBlock memory(size);
+  MemoryBlock memory(MemoryBlock::with_room(std::max(needed, kScratchBlock), kScratchKept));
   if (!memory.valid()) throw std::bad_alloc();
   blocks_.push_back({std::move(memory), needed});
   return blocks_.back().memory.data();

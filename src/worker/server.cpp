@@ -14,6 +14,7 @@
 
 #include "core/clock.h"
 #include "core/tensor.h"
+#include "runtime/operators/vision_operator.h"
 #include "runtime/warm_up.h"
 #include "wire/limits.h"
 #include "wire/operator_page.h"
@@ -99,6 +100,12 @@ uint64_t private_bytes() {
                                         : 0;
 }
 
+// What only an unusual call needed goes back when its answer has been sent.
+struct Rewinds {
+  Scratch& scratch;
+  ~Rewinds() { scratch.rewind(); }
+};
+
 }  // namespace
 
 Server::Server(runtime::Runtime& runtime, channel::RingChannel& channel, channel::Segment calls,
@@ -107,7 +114,11 @@ Server::Server(runtime::Runtime& runtime, channel::RingChannel& channel, channel
       calls_(std::move(calls)),
       results_(std::move(results)),
       windows_(runtime),
-      idle_trim_([] { ::malloc_trim(0); }),
+      idle_trim_([this] {
+        scratches_.clear();
+        runtime::forget_vision_scratch();
+        ::malloc_trim(0);
+      }),
       channel_(channel) {}
 
 Status Server::serve(uint32_t threads) {
@@ -292,6 +303,8 @@ void Server::handle_reload(const Frame& frame) {
 void Server::handle_open_model(const Frame& frame) {
   const auto open = wire::decode_open_model(frame.body);
   if (!open) return reply_failure(frame.header.request_id, open.error());
+  const IdleTrim::Call running(idle_trim_);
+  ::malloc_trim(0);  // what calls have left there would hide what it takes
   const uint64_t before = private_bytes();
   auto model = runtime_.open_model(open->name);
   if (!model) return reply_failure(frame.header.request_id, model.error());
@@ -388,7 +401,7 @@ void Server::handle_call(const Frame& frame) {
   const Stopwatch stopwatch;
   const uint64_t id = frame.header.request_id;
   const auto scratch = scratches_.take();
-  scratch->rewind();
+  const Rewinds rewinds{*scratch};
   const auto call = wire::decode_call(frame.body, {.payload_bytes = 0, .other_segments = true});
   const wire::Call none;
   CallMemories memories;

@@ -3,7 +3,6 @@
 // Models that a tenant brings: uploaded in pieces, resumed, run in a worker of its own, deleted, within its quota, and unknown to
 // everybody else. And hostile ones, which hurt their tenant alone.
 #include <gtest/gtest.h>
-#include <openssl/evp.h>
 
 #include <chrono>
 #include <cstring>
@@ -13,6 +12,7 @@
 #include "backends/onnxruntime/onnx_testing.h"
 #include "core/clock.h"
 #include "support/agent_process.h"
+#include "support/own_models.h"
 #include "support/raw_client.h"
 #include "support/real_parts.h"
 
@@ -26,35 +26,6 @@ using onnxruntime::testing::kFloat;
 using onnxruntime::testing::model_with_weights_in;
 
 constexpr size_t kPiece = size_t{1} << 20;
-
-std::string sha256(const std::string& bytes) {
-  unsigned char digest[32];
-  unsigned size = 0;
-  EXPECT_EQ(EVP_Digest(bytes.data(), bytes.size(), digest, &size, EVP_sha256(), nullptr), 1);
-  std::string text;
-  for (const unsigned char byte : digest) {
-    constexpr const char* kDigits = "0123456789abcdef";
-    text += kDigits[byte >> 4];
-    text += kDigits[byte & 15];
-  }
-  return text;
-}
-
-std::string description_of(const std::string& model) {
-  return "name = \"any\"\ntask = \"infer\"\n[model]\nfile = \"model.onnx\"\nformat = \"onnx\"\nsha256 = \"" +
-         sha256(model) + "\"\n";
-}
-
-AgentSetup with_uploads(const std::string& more = "") {
-  return {.more = "[uploads]\ndirectory = \"FOLDER/uploads\"\n" + more +
-                  "\n[[tenant]]\nname = \"acme\"\nlisten = [\"unix:FOLDER/acme.sock\"]\n"
-                  "[[tenant]]\nname = \"other\"\nlisten = [\"unix:FOLDER/other.sock\"]\n",
-          .all_backends = false};
-}
-
-std::string endpoint_of(const AgentProcess& agent, const std::string& tenant) {
-  return "unix:" + (agent.folder() / (tenant + ".sock")).string();
-}
 
 // What a library would do.
 class Uploader {

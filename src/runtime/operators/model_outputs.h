@@ -35,6 +35,11 @@ class ModelOutputs {
     for (Slot& slot : slots_)
       slot.output = {};
   }
+  /// Nobody reads them any more, for a while.
+  void rest() {
+    for (Slot& slot : slots_)
+      slot.memory.rest();
+  }
   [[nodiscard]] OutputSink sink() { return {this, get}; }
   [[nodiscard]] const Output& operator[](size_t index) const { return slots_[index].output; }
 

@@ -31,7 +31,21 @@ struct VisionScratch {
   std::deque<Scratch> numbers;  // for each output that is not float32
   std::vector<OutputShape> shapes;
   std::vector<OutputView> views;
+
+  void rest() {
+    for (Scratch* scratch : {&pixels, &tensor, &results})
+      scratch->rest();
+    for (Scratch& scratch : numbers)
+      scratch.rest();
+    outputs.rest();
+  }
 };
+
+// Not destroyed: threads may be in calls when a program ends.
+Pool<VisionScratch>& scratches() {
+  static auto& pool = *new Pool<VisionScratch>;
+  return pool;
+}
 
 // Adds up stages as they follow each other, if the caller wants to know.
 class StageTimer {
@@ -273,9 +287,14 @@ Status VisionOperator::run(RuntimeCall& call) const {
   if (Status status = check_images(call, name().c_str()); !status.ok()) return status;
   const auto loaded = call.model->in_backend(call.backend);
   if (!loaded) return loaded.error();
-  static Pool<VisionScratch> scratches;
-  const auto scratch = scratches.take();
-  return Run(*this, call, **loaded, *settings, *scratch).all();
+  const auto scratch = scratches().take();
+  Status status = Run(*this, call, **loaded, *settings, *scratch).all();
+  scratch->rest();
+  return status;
+}
+
+void forget_vision_scratch() {
+  scratches().clear();
 }
 
 }  // namespace vaccel::runtime

@@ -71,4 +71,7 @@ class VisionOperator : public Operator {
   CancelWatcher& watcher_;
 };
 
+/// Gives back the memory that calls have worked in, as far as none uses it now. The next ones take it anew.
+void forget_vision_scratch();
+
 }  // namespace vaccel::runtime
