@@ -116,7 +116,16 @@ Status Inputs::map(const wire::Call& call, const channel::Segment& calls, const 
 
 std::optional<uint64_t> ResultSegment::allocate(uint64_t bytes) {
   const std::lock_guard lock(mutex_);
-  return allocator_.allocate(bytes);
+  const auto offset = allocator_.allocate(bytes);
+  warm_end_ = std::max(warm_end_, allocator_.used_end());
+  return offset;
+}
+
+void ResultSegment::rest() {
+  const std::lock_guard lock(mutex_);
+  const uint64_t used = allocator_.used_end();
+  if (warm_end_ > used) segment_.forget(used, warm_end_ - used);
+  warm_end_ = used;
 }
 
 void ResultSegment::release(std::span<const uint64_t> offsets) {

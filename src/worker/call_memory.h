@@ -74,6 +74,8 @@ class ResultSegment {
 
   std::optional<uint64_t> allocate(uint64_t bytes);
   void release(std::span<const uint64_t> offsets);
+  /// Nobody needs it for a while: pages above what is still in use go back to the system.
+  void rest();
   [[nodiscard]] std::byte* at(uint64_t offset, uint64_t bytes) const {
     return segment_.at(offset, bytes)->data();
   }
@@ -82,6 +84,7 @@ class ResultSegment {
   channel::Segment segment_;
   std::mutex mutex_;
   channel::SegmentAllocator allocator_;
+  uint64_t warm_end_ = 0;  // up to here it may hold memory
 };
 
 /// Where a call's outputs go, as the runtime asks for them.

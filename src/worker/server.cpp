@@ -116,6 +116,7 @@ Server::Server(runtime::Runtime& runtime, channel::RingChannel& channel, channel
       windows_(runtime),
       idle_trim_([this] {
         scratches_.clear();
+        results_.rest();
         runtime::forget_vision_scratch();
         ::malloc_trim(0);
       }),
