@@ -4,6 +4,12 @@
 #include <utility>
 
 namespace vaccel::worker {
+namespace {
+
+// Of the quiet time: it is looked so often whether it is quiet.
+constexpr int kSlices = 4;
+
+}  // namespace
 
 IdleTrim::IdleTrim(std::function<void()> trim, std::chrono::milliseconds quiet)
     : trim_(std::move(trim)), quiet_(quiet), thread_([this] { run(); }) {}
@@ -31,11 +37,12 @@ void IdleTrim::run() {
     sleeps_ = true;
     changed_.wait(lock, [&] { return stopping_ || begun_ != trimmed_at; });
     sleeps_ = false;
-    uint64_t before = 0;
-    do {
+    uint64_t before = begun_;
+    for (int still = 0; still < kSlices;) {
+      if (changed_.wait_for(lock, quiet_ / kSlices, [this] { return stopping_; })) return;
+      still = running_ == 0 && begun_ == before ? still + 1 : 0;
       before = begun_;
-      if (changed_.wait_for(lock, quiet_, [this] { return stopping_; })) return;
-    } while (running_ != 0 || begun_ != before);
+    }
     lock.unlock();
     trim_();
     lock.lock();

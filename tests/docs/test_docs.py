@@ -83,6 +83,14 @@ class Docs(unittest.TestCase):
         self.assertIn("mobilenet", output)
         self.assertIn("onnxruntime", output)
 
+    def test_readme_a_model_of_your_own(self):
+        config = self.path / "uploads.toml"
+        config.write_text(f'[uploads]\ndirectory = "{self.path}/uploads"\n', encoding="utf-8")
+        output = self.run_shell(self.agent(f"--config {config}") + self.here(block_with("README.md", "sh", "vaccel upload")))
+        self.assertIn("own/mine is ready", output)
+        self.assertIn("Egyptian cat", output)
+        self.assertIn("own/mine is deleted", output)
+
     def test_readme_looks_at_pictures_and_draws(self):
         output = self.run_shell(self.agent() + self.here(block_with("README.md", "sh", "vaccel detect")))
         for words in ("Egyptian cat", "espresso", "cup", "nose", "metric, metres"):
