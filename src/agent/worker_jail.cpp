@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "agent/worker_slot.h"
+
 namespace vaccel::agent {
 namespace {
 
@@ -18,6 +20,14 @@ constexpr const char* kOfTheSystem[] = {
     "/etc/OpenCL", "/etc/localtime",   "/sys/devices/system"};
 constexpr const char* kPlainDevices[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random",
                                          "/dev/urandom"};
+// Of a thread, as systems have it; and threads besides those that take calls: of frameworks, mostly.
+constexpr uint64_t kStackBytes = uint64_t{8} << 20;
+constexpr uint64_t kOtherThreads = 16;
+
+uint64_t stack_bytes_of(uint32_t threads) {
+  return (threads + WorkerSlot::kJoinedHands + kOtherThreads) * kStackBytes;
+}
+
 // OpenCL's compilers link what they have compiled.
 constexpr const char* kLinkers[] = {"/usr/bin/ld", "/usr/bin/ld.lld"};
 
@@ -77,6 +87,7 @@ jail::Policy common_policy(const Config& config, const std::vector<std::string>&
                       .scratch_bytes = settings.scratch_bytes,
                       .system_calls = settings.system_calls,
                       .memory_bytes = settings.memory_bytes,
+                      .stack_bytes = stack_bytes_of(config.worker.threads),
                       .cpus = settings.cpus,
                       .tasks = settings.tasks,
                       .open_files = settings.open_files};
@@ -120,6 +131,7 @@ jail::Policy policy_of_own_worker(const Config& config, const std::filesystem::p
   policy.devices.assign(std::begin(kPlainDevices), std::end(kPlainDevices));
   add_devices(config.uploads.devices, policy.devices);
   policy.memory_bytes = config.uploads.memory_bytes;
+  policy.stack_bytes = stack_bytes_of(config.uploads.threads);
   policy.cpus = config.uploads.cpus;
   return policy;
 }

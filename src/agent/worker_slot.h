@@ -88,6 +88,9 @@ struct WorkerRequest {
 
 class WorkerSlot final : public Polled {
  public:
+  /// Threads of a worker besides those that it is configured with: for calls that it joins, of which few compute at a time.
+  static constexpr uint32_t kJoinedHands = 64;
+
   struct Options {
     jail::Jail& jail;  ///< Outlives the slot.
     std::filesystem::path program;
@@ -185,9 +188,6 @@ class WorkerSlot final : public Polled {
 
  private:
   friend class ResultMemory;
-  /// Threads of a worker besides those that it is configured with: for calls that it joins, of which few compute at a time.
-  static constexpr uint32_t kJoinedHands = 64;
-
   struct Queued {
     int64_t since_ns;
     WorkerRequest request;

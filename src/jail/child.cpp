@@ -78,7 +78,7 @@ bool Child::limit(const Report& report, bool in_user_namespace) const {
   // Elsewhere the user's other processes would count.
   if (fine && in_user_namespace) fine = set_limit(report, RLIMIT_NPROC, policy_.tasks, "tasks");
   if (fine && limits_memory_ && policy_.memory_bytes > 0)
-    fine = set_limit(report, RLIMIT_DATA, policy_.memory_bytes, "memory");
+    fine = set_limit(report, RLIMIT_DATA, policy_.memory_bytes + policy_.stack_bytes, "memory");
   return fine;
 }
 

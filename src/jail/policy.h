@@ -25,9 +25,11 @@ struct Policy {
   /// Which the program is to allow itself, besides those that it is known to need; see system_calls.h.
   std::vector<std::string> system_calls;
 
-  uint64_t memory_bytes = 0;   ///< 0: no limit.
-  double cpus = 0;             ///< CPU seconds a second; 0: no limit.
-  uint32_t tasks = 4096;       ///< Threads and processes.
+  uint64_t memory_bytes = 0;  ///< 0: no limit.
+  uint64_t stack_bytes =
+      0;                  ///< Besides, where no group counts what is used: what its threads' stacks reserve.
+  double cpus = 0;        ///< CPU seconds a second; 0: no limit.
+  uint32_t tasks = 4096;  ///< Threads and processes.
   uint32_t open_files = 4096;  ///< Descriptors.
 };
 

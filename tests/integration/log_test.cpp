@@ -72,6 +72,16 @@ TEST(LogOfAnAgent, AFloodOfHostileConnectionsIsAFewLinesAllOfThemJson) {
   EXPECT_EQ(told, static_cast<uint64_t>(kConnections)) << "each is written, or counted among those left out";
 }
 
+TEST(LogOfAnAgent, WhatAWorkerSaysIsOfTheLogsFormatToo) {
+  AgentProcess agent({.root = "log_format = \"json\"", .more = "[backend.none]\n"});
+  const auto said = lines_with(agent, "worker 0 says: ");
+  ASSERT_FALSE(said.empty()) << agent.log();
+  EXPECT_EQ(said[0]["level"], "warning");
+  EXPECT_EQ(said[0]["worker"], 0);
+  EXPECT_EQ(said[0]["message"].get<std::string>().rfind("worker 0 says: [backend.none] is configured", 0), 0u)
+      << said[0];
+}
+
 TEST(LogOfAnAgent, NoClientWritesLinesOfItsOwn) {
   AgentProcess agent({.root = "log_format = \"json\""});
   RawClient client(agent.endpoint(), RawClient::Greet::kNo);

@@ -25,6 +25,7 @@ class OnKernel(unittest.TestCase):
 
     kernel: str
     modules: list[str] = []
+    memory = "512M"
 
     @classmethod
     def files(cls) -> list[tuple]:
@@ -45,6 +46,7 @@ class OnKernel(unittest.TestCase):
                 vsock_uds=cls.uds,
                 files=cls.files(),
                 modules=cls.modules,
+                memory=cls.memory,
                 windows=cls.windows(),
             )
         )
